@@ -1,0 +1,1 @@
+"""One connection: bytes in, messages out, and the blocks promised in between."""

@@ -1,0 +1,358 @@
+"""One peer connection: bytes of a transport on one side, messages for a swarm on the other."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Protocol as Seam
+
+from attrs import define, field
+from twisted.internet.interfaces import IDelayedCall, IPushProducer, IReactorTime
+from twisted.internet.protocol import Protocol, connectionDone
+from twisted.internet.tcp import Connection
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+from p2pshare.addresses import Address
+from p2pshare.errors import RemoteWireError
+from p2pshare.peer.limiter import Allowance
+from p2pshare.peer.outbox import Block, BlockSource, Outbox
+from p2pshare.wire import bep3, messages
+from p2pshare.wire.session import WireSession
+
+HANDSHAKE_LIMIT = 10.0  # s, absolute: bytes that trickle in do not extend it
+MESSAGE_LIMIT = 60.0  # s for one whole message, absolute too
+IDLE_LIMIT = 120.0  # s of silence until we hang up (BEP 3: keep-alives come every two minutes)
+KEEPALIVE_AFTER = 100.0  # s without a byte of ours until we send one
+# One recv and one turn of the reactor: measured, larger reads are what makes Twisted fast here.
+READ_SIZE = 1024 * 1024
+# A transport that holds more than this of ours asks us to pause (Twisted uses the same attribute for
+# both; it is set low while a connection does not send us blocks).
+WRITE_HIGH_WATER = 128 * 1024
+GRACE = 5.0  # s a polite close may take until the transport is aborted
+
+
+class PeerListener(Seam):
+    """The swarm a connection belongs to."""
+
+    info_hash: bytes
+
+    def hello(self) -> bytes:
+        """Our handshake."""
+
+    def welcome(self, link: PeerProtocol, handshake: bep3.Handshake) -> WireSession | None:
+        """Admit the peer that sent this handshake, or say None: the connection is closed."""
+
+    def source(self) -> BlockSource:
+        """Where blocks for it are read."""
+
+    def allowances(self) -> tuple[Allowance, Allowance]:
+        """Its limits: upload, download."""
+
+    def peer_joined(self, link: PeerProtocol) -> None:
+        """Both handshakes are through; messages may be sent."""
+
+    def message_received(self, link: PeerProtocol, message: messages.Message) -> None:
+        """One message came."""
+
+    def batch_received(self, link: PeerProtocol) -> None:
+        """Every message of one read was handed over: the moment to answer them together."""
+
+    def blocks_sent(self, link: PeerProtocol, amount: int) -> None:
+        """So many payload bytes went out."""
+
+    def blocks_unreadable(self, link: PeerProtocol, blocks: list[Block], reason: Failure) -> None:
+        """Promised blocks could not be read from disk."""
+
+    def peer_lost(self, link: PeerProtocol, reason: str) -> None:
+        """An admitted peer's connection is gone."""
+
+
+Route = Callable[[bep3.Handshake], PeerListener | None]
+
+
+@implementer(IPushProducer)
+@define(eq=False)
+class PeerProtocol(Protocol):
+    """
+    Carries bytes between one transport and one WireSession; decides nothing.
+
+    A dialled connection knows its swarm from the start and greets first; an accepted one asks
+    ``route`` for the swarm of the handshake it reads, and a stranger gets no byte.
+    """
+
+    _clock: IReactorTime
+    address: Address  # where the connection comes from or goes to
+    _route: Route
+    _dialled: PeerListener | None = None
+    _on_closed: Callable[[PeerProtocol], None] | None = None
+    transport: Connection = field(init=False)
+    listener: PeerListener | None = field(init=False, default=None)
+    _wire: WireSession | None = field(init=False, default=None)
+    _outbox: Outbox | None = field(init=False, default=None)
+    _download: Allowance = field(init=False, factory=Allowance)
+    _early: bytes = field(init=False, default=b"")  # a handshake that is not whole yet: < 68 bytes and one read
+    _out: list[bytes] = field(init=False, factory=list)  # gathered while a batch is read, written once
+    _in_batch: bool = field(init=False, default=False)
+    _holds: set[str] = field(init=False, factory=set)  # why reading is paused
+    _deadline: IDelayedCall | None = field(init=False, default=None)
+    _closing: str | None = field(init=False, default=None)  # the reason, once we hang up
+    _heard_at: float = field(init=False, default=0.0)  # the last whole message
+    _spoke_at: float = field(init=False, default=0.0)
+    log = Logger()
+
+    @property
+    def is_incoming(self) -> bool:
+        """Whether the other side dialled."""
+        return self._dialled is None
+
+    @property
+    def close_reason(self) -> str:
+        """Why the connection ended, empty while it lives."""
+        return self._closing or ""
+
+    # The transport's side
+
+    def connectionMade(self) -> None:
+        self._deadline = self._clock.callLater(HANDSHAKE_LIMIT, self.abort, "no handshake in time")
+        self._heard_at = self._spoke_at = self._clock.seconds()
+        self.transport.setTcpNoDelay(True)
+        if self._dialled is not None:
+            self.transport.write(self._dialled.hello())
+
+    def dataReceived(self, data: bytes) -> None:
+        if self._closing is not None:
+            return
+        try:
+            if self._wire is None:
+                self._greet(data)
+            else:
+                self._receive(self._wire, data)
+        except RemoteWireError as error:
+            self.abort(str(error))
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        if self._deadline is not None and self._deadline.active():
+            self._deadline.cancel()
+        self._close_outbox()
+        why = self._closing or reason.getErrorMessage()
+        self._closing = why
+        if self._on_closed is not None:
+            self._on_closed(self)
+        if self.listener is not None:
+            self.listener.peer_lost(self, why)
+
+    def pauseProducing(self) -> None:
+        if self._outbox is not None:
+            self._outbox.pause()
+
+    def resumeProducing(self) -> None:
+        if self._outbox is not None:
+            self._outbox.resume()
+
+    def stopProducing(self) -> None:
+        self._close_outbox()
+
+    # The swarm's side
+
+    def send(self, message: messages.Message) -> None:
+        """Say something. Inside a batch it waits for the batch's end, so that one write carries all."""
+        if self._wire is not None:
+            self._say(self._wire.encode(message))
+
+    def request(self, blocks: list[Block]) -> None:
+        """Ask for many blocks in one write."""
+        if self._wire is not None:
+            self._say(self._wire.encode_blocks(messages.Request, blocks))
+
+    def _say(self, frames: bytes) -> None:
+        if self._closing is None:
+            self._out.append(frames)
+            if not self._in_batch:
+                self._flush()
+
+    def promise(self, block: Block) -> None:
+        """Queue a block for upload; :meth:`pump` starts sending."""
+        if self._outbox is not None:
+            self._outbox.add(block)
+
+    def pump(self) -> None:
+        """Send promised blocks as far as the transport takes them."""
+        if self._outbox is not None and self._closing is None:
+            self._outbox.pump()
+
+    @property
+    def promised(self) -> int:
+        """How many blocks wait to be sent."""
+        return len(self._outbox) if self._outbox is not None else 0
+
+    def take_back(self, block: Block) -> bool:
+        """Drop one promised block; False when it is not waiting any more."""
+        return self._outbox is not None and self._outbox.cancel(block)
+
+    def take_back_all(self) -> list[Block]:
+        """Drop every promised block and name them."""
+        return self._outbox.clear() if self._outbox is not None else []
+
+    def hold(self, why: str) -> None:
+        """Stop reading until :meth:`release` was called for every reason given."""
+        if not self._holds and self._closing is None:
+            self.transport.pauseProducing()
+        self._holds.add(why)
+
+    def release(self, why: str) -> None:
+        """Take one reason to stop reading back."""
+        if why in self._holds:
+            self._holds.remove(why)
+            if not self._holds and self._closing is None:
+                self._heard_at = self._clock.seconds()
+                self.transport.resumeProducing()
+
+    def tick(self) -> None:
+        """Check the connection's deadlines and keep it alive; called about once a second."""
+        now = self._clock.seconds()
+        if self._wire is None or self._closing is not None:
+            return
+        if self._holds:
+            self._heard_at = now  # it is we who do not listen
+        silence = now - self._heard_at
+        if silence > IDLE_LIMIT:
+            self.abort("silent for too long")
+        elif silence > MESSAGE_LIMIT and self._wire.is_mid_message:
+            self.abort("a message took too long")
+        elif now - self._spoke_at > KEEPALIVE_AFTER:
+            self.send(messages.KeepAlive())
+
+    def close(self, reason: str) -> None:
+        """Hang up politely: what was written still goes out, within a grace period."""
+        if self._closing is None:
+            self._flush()
+            self._closing = reason
+            self.log.debug("closing {address}: {reason}", address=self.address, reason=reason)
+            self._drop_deadline()
+            self._deadline = self._clock.callLater(GRACE, self.transport.abortConnection)
+            self._close_outbox()
+            self.transport.unregisterProducer()
+            self.transport.loseConnection()
+
+    def abort(self, reason: str) -> None:
+        """Hang up at once: the peer misbehaved, or has used up its time."""
+        if self._closing is None:
+            self._closing = reason
+            self.log.debug("dropping {address}: {reason}", address=self.address, reason=reason)
+            self._drop_deadline()
+            self._close_outbox()
+            self.transport.abortConnection()
+
+    # What an Outbox needs
+
+    def write(self, data: bytes) -> None:
+        """Hand bytes to the transport."""
+        self._spoke_at = self._clock.seconds()
+        self.transport.write(data)
+
+    def blocks_sent(self, amount: int) -> None:
+        """Tell the swarm what went out."""
+        if self.listener is not None:
+            self.listener.blocks_sent(self, amount)
+
+    def blocks_unreadable(self, blocks: list[Block], reason: Failure) -> None:
+        """Tell the swarm what could not be read."""
+        if self.listener is not None:
+            self.listener.blocks_unreadable(self, blocks, reason)
+
+    # Inside
+
+    def _drop_deadline(self) -> None:
+        if self._deadline is not None and self._deadline.active():
+            self._deadline.cancel()
+        self._deadline = None
+
+    def _close_outbox(self) -> None:
+        if self._outbox is not None:
+            self._outbox.close()
+
+    def _greet(self, data: bytes) -> None:
+        """Gather the other side's handshake; anything that cannot become one closes at its first wrong byte."""
+        early = self._early = self._early + data
+        prefix = bep3.PROTOCOL_PREFIX
+        if early[: len(prefix)] != prefix[: len(early)]:
+            raise RemoteWireError("not a BitTorrent handshake")
+        if len(early) < bep3.HANDSHAKE_SIZE:
+            return
+        handshake = bep3.decode_handshake(early[: bep3.HANDSHAKE_SIZE])
+        listener = self._dialled or self._route(handshake)
+        if listener is None or handshake.info_hash != listener.info_hash:
+            raise RemoteWireError("the handshake names a torrent that is not here")
+        wire = listener.welcome(self, handshake)
+        if wire is None:
+            raise RemoteWireError("not admitted")
+        self._drop_deadline()
+        self._early = b""
+        self._join(listener, wire)
+        if len(early) > bep3.HANDSHAKE_SIZE and self._closing is None:
+            self._receive(wire, early[bep3.HANDSHAKE_SIZE :])
+
+    def _join(self, listener: PeerListener, wire: WireSession) -> None:
+        upload, self._download = listener.allowances()
+        self._wire = wire
+        self._outbox = Outbox(listener.source(), self, upload, wire.dialect.piece_header)
+        self.transport.registerProducer(self, True)
+        self.expect_blocks(False)
+        self._heard_at = self._clock.seconds()
+        self._in_batch = True
+        if self.is_incoming:
+            self._out.append(listener.hello())
+        self.listener = listener
+        listener.peer_joined(self)
+        self._end_batch()
+
+    def expect_blocks(self, coming: bool) -> None:
+        """
+        Size the transport's reads: large while blocks stream in, small otherwise.
+
+        Twisted's ``bufferSize`` is both the size of a recv and how much of ours it holds before it asks
+        us to pause.
+        """
+        size = WRITE_HIGH_WATER
+        if coming:
+            rate = self._download.rate
+            size = READ_SIZE if rate is None else max(16 * 1024, min(READ_SIZE, int(rate * 0.1)))
+        self.transport.bufferSize = size
+
+    def _receive(self, wire: WireSession, data: bytes) -> None:
+        listener = self.listener
+        assert listener is not None
+        self._in_batch = True
+        heard = False
+        try:
+            for message in wire.receive(data):
+                heard = True
+                listener.message_received(self, message)
+                if self._closing is not None:  # the listener hung up half way through
+                    return
+            if heard:
+                self._heard_at = self._clock.seconds()
+            listener.batch_received(self)
+        finally:
+            self._end_batch()
+        self._download.spend(len(data))
+        if not self._download.is_ready():
+            self.hold("rate")
+            self._download.call_when_ready(self._rate_ready)
+
+    def _rate_ready(self) -> None:
+        if self._download.is_ready():
+            self.release("rate")
+        else:
+            self._download.call_when_ready(self._rate_ready)
+
+    def _end_batch(self) -> None:
+        self._in_batch = False
+        self._flush()
+
+    def _flush(self) -> None:
+        if self._out and self._closing is None:
+            data = b"".join(self._out) if len(self._out) > 1 else self._out[0]
+            self._out.clear()
+            self.write(data)

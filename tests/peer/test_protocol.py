@@ -1,0 +1,239 @@
+"""Tests for one connection: handshakes, deadlines, batches."""
+
+from twisted.internet.error import ConnectionDone
+from twisted.internet.task import Clock
+from twisted.python.failure import Failure
+from twisted.trial.unittest import SynchronousTestCase
+
+from p2pshare.addresses import Address
+from p2pshare.peer.limiter import Allowance, Bucket
+from p2pshare.peer.protocol import GRACE, HANDSHAKE_LIMIT, IDLE_LIMIT, KEEPALIVE_AFTER, MESSAGE_LIMIT, PeerProtocol
+from p2pshare.wire import bep3, messages
+from tests.fakes import (
+    INFO_HASH,
+    THEIR_ID,
+    FakeSource,
+    PeerTransport,
+    RecordingListener,
+    accepted,
+    greeted,
+    handshake,
+)
+
+
+class HandshakeTests(SynchronousTestCase):
+    """The first 68 bytes."""
+
+    def setUp(self) -> None:
+        self.clock = Clock()
+        self.listener = RecordingListener()
+
+    def test_s1_8_accepted(self) -> None:
+        """Who sends a handshake with our info_hash gets our 68 bytes back."""
+        link, transport = accepted(self.listener, self.clock)
+        link.dataReceived(handshake())
+        answer = transport.value()
+        self.assertEqual(len(answer), 68)
+        self.assertEqual(answer[:20], b"\x13BitTorrent protocol")
+        self.assertEqual(answer[28:48], INFO_HASH)
+        self.assertEqual(self.listener.events, [("welcome", THEIR_ID), ("joined",)])
+
+    def test_f19_other_protocols(self) -> None:
+        """HTTP, TLS and the like are hung up on at their first wrong byte, and get none of ours."""
+        for opening in (b"GET / HTTP/1.1\r\n", b"\x16\x03\x01\x02\x00", b"\x13BitTorrent protocoX", b"\x14"):
+            link, transport = accepted(self.listener, self.clock)
+            link.dataReceived(opening)
+            self.assertTrue(transport.aborted, opening)
+            self.assertEqual(transport.value(), b"")
+        self.assertEqual(self.listener.events, [])
+
+    def test_f20_unknown_info_hash(self) -> None:
+        """A stranger's torrent ends the same way, without a byte."""
+        link, transport = accepted(self.listener, self.clock)
+        link.dataReceived(handshake(info_hash=b"?" * 20))
+        self.assertTrue(transport.aborted)
+        self.assertEqual(transport.value(), b"")
+
+    def test_not_admitted(self) -> None:
+        """Whom the swarm refuses gets no byte either."""
+        link, transport = accepted(RecordingListener(admit=False), self.clock)
+        link.dataReceived(handshake())
+        self.assertTrue(transport.aborted)
+        self.assertEqual(transport.value(), b"")
+
+    def test_cut_anywhere(self) -> None:
+        """A handshake with a message behind it is understood however it is cut."""
+        stream = handshake() + bep3.encode(messages.Interested())
+        for cut in range(1, len(stream)):
+            listener = RecordingListener()
+            link, _ = accepted(listener, self.clock)
+            link.dataReceived(stream[:cut])
+            link.dataReceived(stream[cut:])
+            self.assertIn(("message", messages.Interested()), listener.events)
+
+    def test_dialled(self) -> None:
+        """Who dials greets first, and then expects the same torrent."""
+        for answer, good in ((INFO_HASH, True), (b"?" * 20, False)):
+            listener = RecordingListener()
+            link = PeerProtocol(self.clock, Address("127.0.0.1", 6881), lambda seen: None, dialled=listener)
+            transport = PeerTransport()
+            link.makeConnection(transport)
+            self.assertEqual(transport.value(), listener.hello())
+            link.dataReceived(handshake(info_hash=answer))
+            self.assertEqual(transport.aborted, not good)
+            self.assertEqual(("joined",) in listener.events, good)
+
+    def test_f23_slow_handshake(self) -> None:
+        """Ten seconds for a whole handshake; bytes that trickle in do not extend them."""
+        link, transport = accepted(self.listener, self.clock)
+        for byte in handshake()[:20]:
+            link.dataReceived(bytes([byte]))
+            self.clock.advance(HANDSHAKE_LIMIT / 20 - 0.01)
+        self.assertFalse(transport.aborted)
+        self.clock.advance(1.0)
+        self.assertTrue(transport.aborted)
+
+
+class ConversationTests(SynchronousTestCase):
+    """After the handshakes."""
+
+    def setUp(self) -> None:
+        self.clock = Clock()
+        self.source = FakeSource([bytes([piece]) * 65536 for piece in range(8)])
+        self.listener = RecordingListener(self.source)
+        self.link, self.transport = greeted(self.listener, self.clock)
+
+    def test_batches(self) -> None:
+        """All messages of one read come before one end of batch."""
+        self.link.dataReceived(bep3.encode(messages.Have(3)) + bep3.encode(messages.Unchoke()))
+        self.assertEqual(
+            self.listener.events, [("message", messages.Have(3)), ("message", messages.Unchoke()), ("batch",)]
+        )
+
+    def test_answers_are_one_write(self) -> None:
+        """What is said while a read is handled goes out in one write at its end."""
+        writes: list[bytes] = []
+        self.transport.write = writes.append  # type: ignore[assignment, method-assign]
+
+        def answer(link: PeerProtocol, message: messages.Message) -> None:
+            link.send(messages.Have(1))
+            link.request([(0, 0, 16384)])
+
+        self.listener.message_received = answer  # type: ignore[method-assign]
+        self.link.dataReceived(bep3.encode(messages.Unchoke()) * 2)
+        one = bep3.encode(messages.Have(1)) + bep3.encode(messages.Request(0, 0, 16384))
+        self.assertEqual(writes, [one * 2])
+
+    def test_f22_huge_message(self) -> None:
+        """A length of 4 GiB closes at once, and what was to be said is not."""
+        self.link.dataReceived(b"\xff\xff\xff\xff")
+        self.assertTrue(self.transport.aborted)
+        self.link.connectionLost(Failure(ConnectionDone()))
+        self.assertEqual(self.listener.events[-1][0], "lost")
+        self.assertIn("4294967295", self.listener.events[-1][1])
+
+    def test_after_hanging_up_nothing_is_heard(self) -> None:
+        """The rest of a read is not handed over once the swarm has hung up."""
+        seen: list[messages.Message] = []
+
+        def hang_up(link: PeerProtocol, message: messages.Message) -> None:
+            seen.append(message)
+            link.abort("enough")
+
+        self.listener.message_received = hang_up  # type: ignore[method-assign]
+        self.link.dataReceived(bep3.encode(messages.Have(1)) * 3)
+        self.link.dataReceived(bep3.encode(messages.Have(1)))
+        self.assertEqual(seen, [messages.Have(1)])
+
+    def test_f41_silence(self) -> None:
+        """Two minutes of silence end the connection; keep-alives are enough to keep it."""
+        for _ in range(5):
+            self.clock.advance(IDLE_LIMIT - 1)
+            self.link.dataReceived(b"\0\0\0\0")
+            self.link.tick()
+        self.assertFalse(self.transport.aborted)
+        self.clock.advance(IDLE_LIMIT + 1)
+        self.link.tick()
+        self.assertTrue(self.transport.aborted)
+
+    def test_f41_keep_alive_flood(self) -> None:
+        """A hundred thousand keep-alives are read over and answered with nothing."""
+        self.link.dataReceived(b"\0\0\0\0" * 100_000)
+        self.assertFalse(self.transport.aborted)
+        self.assertEqual(self.transport.value(), b"")
+
+    def test_f23_slow_message(self) -> None:
+        """A message gets a minute; single bytes do not extend it."""
+        self.link.dataReceived(bep3.encode(messages.Have(1))[:5])
+        for _ in range(3):
+            self.clock.advance(MESSAGE_LIMIT / 3 + 1)
+            self.link.dataReceived(b"\0")
+            self.link.tick()
+        self.assertTrue(self.transport.aborted)
+
+    def test_keeps_alive(self) -> None:
+        """When we have said nothing for a while we say that we are here."""
+        self.link.dataReceived(b"\0\0\0\0")
+        self.clock.advance(KEEPALIVE_AFTER + 1)
+        self.link.tick()
+        self.assertEqual(self.transport.value(), b"\0\0\0\0")
+
+    def test_holding(self) -> None:
+        """Reading stops with the first reason and starts again when the last is gone; meanwhile silence is ours."""
+        self.link.hold("disk")
+        self.link.hold("rate")
+        self.assertEqual(self.transport.producerState, "paused")
+        self.link.release("disk")
+        self.assertEqual(self.transport.producerState, "paused")
+        self.clock.advance(10 * IDLE_LIMIT)
+        self.link.tick()
+        self.link.release("rate")
+        self.assertEqual(self.transport.producerState, "producing")
+        self.link.tick()
+        self.assertFalse(self.transport.aborted)
+
+    def test_promised_blocks(self) -> None:
+        """A promised block is sent when pumped, framed."""
+        self.link.promise((2, 0, 1000))
+        self.assertEqual((self.link.promised, self.transport.value()), (1, b""))
+        self.link.pump()
+        self.assertEqual(self.transport.value(), bep3.piece_header(2, 0, 1000) + b"\2" * 1000)
+        self.assertEqual(self.listener.events, [("sent", 1000)])
+
+    def test_f28_peer_that_does_not_read(self) -> None:
+        """While the transport is full nothing more is read from disk for it."""
+        self.link.pauseProducing()
+        for begin in range(0, 65536, 16384):
+            self.link.promise((0, begin, 16384))
+        self.link.pump()
+        self.assertEqual(self.source.reads, [])
+        self.link.resumeProducing()
+        self.assertEqual(self.source.reads, [(0, 0, 65536)])
+
+    def test_polite_close(self) -> None:
+        """A close lets written bytes out first, and aborts when that takes too long."""
+        self.link.close("done")
+        self.assertTrue(self.transport.disconnecting)
+        self.assertFalse(self.transport.aborted)
+        self.clock.advance(GRACE + 1)
+        self.assertTrue(self.transport.aborted)
+        self.link.connectionLost(Failure(ConnectionDone()))
+        self.assertEqual(self.listener.events, [("lost", "done")])
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+
+
+class DownloadLimitTests(SynchronousTestCase):
+    """Reading under a rate limit."""
+
+    def test_reading_pauses(self) -> None:
+        """A read that overdraws the limit pauses the socket until the bucket has recovered."""
+        clock = Clock()
+        listener = RecordingListener()
+        listener.limits = (Allowance(), Allowance((Bucket(clock, 1000.0),)))
+        link, transport = greeted(listener, clock)
+        link.dataReceived(b"\0\0\0\0" * 500)
+        self.assertEqual(transport.producerState, "paused")
+        clock.pump([0.1] * 15)
+        self.assertEqual(transport.producerState, "paused")
+        clock.pump([0.1] * 10)
+        self.assertEqual(transport.producerState, "producing")
