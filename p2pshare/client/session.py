@@ -1,0 +1,143 @@
+"""Many torrents behind one listening port, under one set of limits."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from itertools import chain
+from pathlib import Path
+from random import Random
+from typing import Any
+
+from attrs import define, field
+from twisted.application.service import Service
+from twisted.internet.address import IPv4Address, IPv6Address
+from twisted.internet.defer import Deferred, gatherResults
+from twisted.internet.interfaces import IListeningPort
+from twisted.logger import Logger
+
+from p2pshare.addresses import Address
+from p2pshare.client.ports import listen
+from p2pshare.client.settings import DEFAULT_PORTS, PeerSettings
+from p2pshare.errors import ConfigError
+from p2pshare.ids import new_peer_id
+from p2pshare.metainfo import Metainfo
+from p2pshare.peer.budget import ConnectionBudget
+from p2pshare.peer.connector import Connector
+from p2pshare.peer.factory import AcceptFactory
+from p2pshare.peer.limiter import Allowance, Bucket
+from p2pshare.storage.store import PieceStore
+from p2pshare.storage.workers import Workers
+from p2pshare.swarm.introduction import Identity
+from p2pshare.swarm.swarm import Discovery, Swarm
+from p2pshare.wire.bep3 import Handshake
+
+
+@define(eq=False)
+class Session(Service):
+    """
+    The peer process: listens once, routes each handshake to its swarm, shares limits and disk threads.
+
+    Knows no tracker: ``discover`` builds whatever finds peers for a swarm.
+    """
+
+    reactor: Any  # the global reactor, or one of a test
+    settings: PeerSettings
+    random: Random
+    discover: Callable[[Swarm], Discovery] | None = None  # set before torrents are added
+    on_stopped: list[Callable[[], Deferred[None]]] = field(init=False, factory=list)  # what ends with us
+    peer_id: bytes = field(init=False)
+    swarms: dict[bytes, Swarm] = field(init=False, factory=dict)
+    _port: IListeningPort | None = field(init=False, default=None)
+    log = Logger()
+
+    def __attrs_post_init__(self) -> None:
+        settings = self.settings
+        self.peer_id = new_peer_id(self.random)
+        self._workers = Workers(self.reactor)
+        self._budget = ConnectionBudget(settings.max_connections, settings.max_connections_per_host)
+        self._connector = Connector(self.reactor, self._budget, settings.bind)
+        self._up = Bucket(self.reactor, settings.limit_up)
+        self._down = Bucket(self.reactor, settings.limit_down)
+        self._torrent_buckets: dict[bytes, tuple[Bucket, Bucket]] = {}
+
+    @property
+    def port(self) -> int:
+        """The port we listen on, 0 before that."""
+        return 0 if self._port is None else _port_of(self._port)
+
+    def add(self, content: Metainfo, folder: Path, *, peers: Sequence[Address] = (), seed_only: bool = False) -> Swarm:
+        """
+        Take a torrent on; it starts when the session runs.
+
+        :param folder: where its content is, or goes to.
+        :param peers: addresses to try besides what trackers say.
+        :param seed_only: never write; missing or wrong data is an error.
+        :raise ConfigError: this torrent is here already.
+        """
+        if content.info_hash in self.swarms:
+            raise ConfigError(f"{content.name}: torrent {content.info_hash.hex()} was added before")
+        settings = self.settings
+        store = PieceStore(content, folder, self._workers.run, memory_limit=settings.memory_limit)
+        up = Bucket(self.reactor, settings.torrent_limit_up)
+        down = Bucket(self.reactor, settings.torrent_limit_down)
+        self._torrent_buckets[content.info_hash] = (up, down)
+        limits = Allowance((self._up, up)), Allowance((self._down, down))
+        identity = Identity(content, self.peer_id, lambda: self.port, limits)
+        swarm = Swarm(store, settings.swarm(), identity, self.reactor, self.random, self._connector, seed_only)
+        if self.discover is not None:
+            swarm.discovery = self.discover(swarm)
+        self.swarms[content.info_hash] = swarm
+        swarm.meeting.heard(peers, "user")
+        if self.running:
+            swarm.startService()
+        return swarm
+
+    def remove(self, info_hash: bytes) -> Deferred[None]:
+        """Stop one torrent and forget it; its files stay."""
+        swarm = self.swarms.pop(info_hash)
+        for bucket in self._torrent_buckets.pop(info_hash):
+            bucket.close()
+        return swarm.stopService()
+
+    def listen(self) -> None:
+        """
+        Open the port; done by startService, or earlier by whoever wants to know of trouble first.
+
+        :raise ConfigError: it cannot be had.
+        """
+        if self._port is not None:
+            return
+        wanted = self.settings.port
+        ports = chain(DEFAULT_PORTS, (0,)) if wanted is None else (wanted,)
+        factory = AcceptFactory(self.reactor, self._route, self._budget)
+        self._port = listen(self.reactor, ports, factory, self.settings.bind)
+        self.log.info("listening for peers on port {port}", port=self.port)
+
+    def startService(self) -> None:
+        self.listen()
+        super().startService()
+        for swarm in self.swarms.values():
+            swarm.startService()
+
+    def stopService(self) -> Deferred[None]:
+        super().stopService()
+        return Deferred.fromCoroutine(self._stop())
+
+    async def _stop(self) -> None:
+        if self._port is not None:
+            port, self._port = self._port, None
+            await port.stopListening()  # type: ignore[misc]
+        await gatherResults([swarm.stopService() for swarm in self.swarms.values()], consumeErrors=True)
+        for bucket in (self._up, self._down, *chain.from_iterable(self._torrent_buckets.values())):
+            bucket.close()
+        await gatherResults([ending() for ending in self.on_stopped], consumeErrors=True)
+        await self._workers.stop()
+
+    def _route(self, handshake: Handshake) -> Swarm | None:
+        return self.swarms.get(handshake.info_hash)
+
+
+def _port_of(listening: IListeningPort) -> int:
+    host = listening.getHost()
+    assert isinstance(host, IPv4Address | IPv6Address)
+    return host.port

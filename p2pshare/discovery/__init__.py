@@ -1,0 +1,1 @@
+"""Where peers come from: tracker clients and the announcer that asks them in turn."""

@@ -1,0 +1,115 @@
+"""Which blocks to ask a peer for next."""
+
+from __future__ import annotations
+
+from attrs import define, field, validators
+
+from p2pshare.policy.account import Account
+from p2pshare.policy.books import Books
+from p2pshare.policy.remote_peer import RemotePeer
+from p2pshare.policy.started import ASKED, Block, StartedPiece
+
+# Until so many pieces are held, peers fetch the same piece together: what counts then is to have a whole one to trade.
+SHARED_PIECES = 4
+# A peer is asked for what others were asked already only while it has fewer requests than this (libtorrent: one, when
+# it has none): enough to hide the way there and back, too few to fetch much twice.
+ENDGAME_DEPTH = 8
+# Seconds a request must be old for others to help with it before the endgame.
+PATIENCE = 10.0
+# Seconds for which one peer alone may fetch a piece that others could help with.
+MOST_ALONE = 60.0
+
+
+@define(eq=False)
+class Asking:
+    """
+    Names the blocks to request from a peer. Knows what others were asked, not how they answered.
+
+    A peer is asked for one piece in order, alone, while there is memory for as many pieces as there are peers: then a
+    wrong hash has one possible cause, and a seed reads each piece once. What others left unfinished comes first, what
+    others are at work on comes last. When every missing block is asked for, the endgame begins: peers with next to
+    nothing to do are asked for blocks of others as well.
+    """
+
+    _books: Books
+    _max_started: int = field(validator=validators.ge(1))  # pieces under way at once: they are in memory
+
+    def ask(self, peer: RemotePeer, account: Account, count: int, now: float) -> list[Block]:
+        """Name up to ``count`` blocks to request from ``peer``, and enter them as asked."""
+        asked: list[Block] = []
+        while len(asked) < count:
+            piece = account.current
+            if piece is None or not piece.free:
+                piece = self._choose(peer, account, now)
+                if piece is None:
+                    self._help(peer, account, count, now, asked)
+                    break
+            blocks = piece.claim(peer, count - len(asked))
+            account.ask(range(piece.first + blocks.start, piece.first + blocks.stop), now)
+            if not piece.free:
+                del self._books.open[piece.piece]
+            asked += piece.requests(blocks)
+        return asked
+
+    @property
+    def is_endgame(self) -> bool:
+        """Whether blocks are missing and every one of them is asked for."""
+        books = self._books
+        return not (books.open or books.picker.has_free or books.held.is_full)
+
+    def _choose(self, peer: RemotePeer, account: Account, now: float) -> StartedPiece | None:
+        """Find the piece with free blocks that ``peer`` is to help with, or fetches from now on."""
+        books = self._books
+        offered = peer.has
+        shared: StartedPiece | None = None
+        for piece in books.open.values():
+            if piece.piece not in offered:
+                continue
+            if piece.worker is None and not peer.on_parole:
+                books.put_to_work(peer, account, piece)
+                return piece
+            if shared is None and (piece.worker is None or not piece.alone or now >= piece.since + MOST_ALONE):
+                shared = piece
+        if shared is not None and books.held.count < SHARED_PIECES and not peer.on_parole:
+            return shared
+        started = len(books.started)
+        # With nothing under way for this peer, better a little more memory than an idle peer.
+        if started < self._max_started or (shared is None and not account.asked and started < 2 * self._max_started):
+            index = books.picker.pick(offered)
+            if index is not None:
+                fresh = books.start(index, now, alone=peer.on_parole)
+                books.put_to_work(peer, account, fresh)
+                return fresh
+        return shared
+
+    def _help(self, peer: RemotePeer, account: Account, count: int, now: float, asked: list[Block]) -> None:
+        """
+        Ask ``peer`` too for blocks that others were asked for: in the endgame, and when memory is full of old requests.
+
+        The oldest piece comes first, and in it the last block: its worker comes from the other end.
+        """
+        room = min(count - len(asked), ENDGAME_DEPTH - len(account.asked))
+        endgame = self.is_endgame
+        if room <= 0 or not (endgame or len(self._books.started) >= self._max_started):
+            return
+        for piece in self._books.started.values():
+            before = now if endgame and not piece.alone else now - PATIENCE
+            if piece.since > before or piece.piece not in peer.has:
+                continue
+            block = piece.states.rfind(ASKED)
+            while block >= 0:
+                if self._may_help(peer, piece, block, before):
+                    piece.asked_again(peer, block)
+                    account.ask((piece.first + block,), now)
+                    asked.append(piece.request(block))
+                    room -= 1
+                    if not room:
+                        return
+                block = piece.states.rfind(ASKED, 0, block)
+
+    def _may_help(self, peer: RemotePeer, piece: StartedPiece, block: int, before: float) -> bool:
+        """Whether an asked block was asked of one other peer only, and not later than ``before``."""
+        source = piece.sources[block]
+        if source is None or source is peer or block in piece.others:
+            return False
+        return self._books.accounts[source].asked[piece.first + block] <= before

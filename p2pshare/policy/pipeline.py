@@ -1,0 +1,83 @@
+"""How many blocks to keep on order at one peer, so that its line never runs dry and nothing waits there in vain."""
+
+from __future__ import annotations
+
+from attrs import define, field
+
+from p2pshare.geometry import BLOCK_SIZE
+
+QUEUE_TIME = 3.0  # seconds of download to keep on order (libtorrent request_queue_time)
+SHALLOWEST = 32  # Transmission's floor; libtorrent's floor of 2 starves a fast link at the start
+DEEPEST = 500  # libtorrent max_out_request_queue; more has never been seen to help
+SLOW_START_LEAST = 1.0  # seconds after the first block before a rate says anything about the line
+
+# A peer that chokes or rejects again and again without sending a block earns a pause that doubles up to this.
+FRUITLESS_ALLOWED = 2  # a choke that crosses our requests is ordinary, and so is a second one
+FIRST_PAUSE = 1.0
+LONGEST_PAUSE = 30.0  # one optimistic unchoke of the other side
+
+
+@define(eq=False)
+class Pipeline:
+    """
+    Depth of the queue of requests at one peer. Knows no request, only how the peer has answered so far.
+
+    It starts with 32 blocks and grows by one with each block received until the rate is seen to be the limit; from then
+    on it holds three seconds of download.
+    """
+
+    pinned: int | None = None  # a fixed depth, for dialects and tests that want one
+    _window: int = field(init=False, default=SHALLOWEST)  # depth while in slow start
+    _slow_start: bool = field(init=False, default=True)
+    _flowing_since: float | None = field(init=False, default=None)
+    _fruitless: int = field(init=False, default=0)  # chokes and rejects since the last block
+    _paused_until: float = field(init=False, default=float("-inf"))
+
+    def depth(self, now: float, rate: float, reqq: int, snubbed: bool) -> int:
+        """
+        Tell how many requests to have outstanding.
+
+        :param rate: bytes per second that come from this peer.
+        :param reqq: how many requests the peer is willing to queue (BEP 10 ``reqq``).
+        :param snubbed: it left requests unanswered: one at a time until it answers.
+        """
+        if now < self._paused_until:
+            return 0
+        if snubbed:
+            return min(1, reqq)
+        if self.pinned is not None:
+            return min(self.pinned, reqq)
+        wanted = int(rate * QUEUE_TIME) // BLOCK_SIZE
+        if self._slow_start:
+            wanted = self._grown(now, wanted)
+        return min(max(wanted, SHALLOWEST), DEEPEST, reqq)
+
+    def _grown(self, now: float, sustained: int) -> int:
+        """Give the depth of slow start, or end it once the rate asks for less."""
+        if self._flowing_since is None:
+            if sustained:
+                self._flowing_since = now
+        elif now - self._flowing_since >= SLOW_START_LEAST and sustained < self._window:
+            self._slow_start = False
+            return sustained
+        return max(sustained, self._window)
+
+    def got_blocks(self, count: int = 1) -> None:
+        """Take note that the peer answered ``count`` requests with their block."""
+        self._fruitless = 0
+        if self._slow_start:
+            self._window = min(self._window + count, DEEPEST)
+
+    def came_to_nothing(self, now: float) -> None:
+        """
+        Take note that the peer choked us, or rejected a request while we were not choked, and no block came before.
+
+        Two in a row are ordinary; then each starts a pause twice as long, or a peer that flips a hundred times a second
+        would have us send it thousands of requests.
+        """
+        if now < self._paused_until:
+            return
+        self._fruitless += 1
+        over = self._fruitless - FRUITLESS_ALLOWED
+        if over > 0:
+            self._paused_until = now + min(FIRST_PAUSE * 2 ** min(over - 1, 10), LONGEST_PAUSE)

@@ -1,0 +1,153 @@
+"""Reaching files below one chosen folder without ever following a symbolic link out of it."""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from attrs import field, frozen
+
+from p2pshare.storage.layout import Parts
+
+_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
+# O_NONBLOCK: a FIFO that somebody planted must not hold up the thread that opens it; regular files ignore it.
+_BELOW = os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+# What link() says where there are no hard links (FAT, some network and user-space filesystems).
+_NO_HARD_LINKS = frozenset({errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK})
+
+
+@frozen
+class ContentFolder:
+    """
+    A folder chosen by the user, and safe steps below it. Knows no torrent, no pieces.
+
+    The chosen path itself may lead through links, that is the user's business. Below it every component is
+    opened relative to the one before and refused if it is a link, so that neither a torrent's path nor a link
+    planted during the download leads anywhere else.
+
+    Every OSError raised here carries in ``filename`` the full path of the component at fault.
+    """
+
+    path: Path
+    _link: Callable[..., None] = field(kw_only=True, default=os.link)
+
+    def full(self, parts: Parts) -> str:
+        """Spell a path for people and error messages."""
+        return os.path.join(self.path, *parts)
+
+    def open(self, parts: Parts, flags: int) -> int:
+        """
+        Open a regular file; with ``O_CREAT`` its folders are made too.
+
+        :raise OSError: it cannot be opened, is no regular file, or a component is a link or no folder.
+        """
+        with self._parent(parts, create=bool(flags & os.O_CREAT)) as parent, self._blaming(parts):
+            fd = os.open(parts[-1], flags | _BELOW, 0o666, dir_fd=parent)
+            if not stat.S_ISREG(os.fstat(fd).st_mode):
+                os.close(fd)
+                raise OSError(errno.EINVAL, "not a regular file; move it away or choose another folder")
+        return fd
+
+    def look(self, parent: Parts, names: Iterable[str]) -> dict[str, os.stat_result]:
+        """
+        Look, without following links, which of the names exist in one folder and what they are.
+
+        :raise OSError: the folder is there but cannot be looked into, or a component is a link or no folder.
+        """
+        found = {}
+        try:
+            with self._parent((*parent, ""), create=False) as fd:
+                for name in names:
+                    with self._blaming((*parent, name)):
+                        try:
+                            found[name] = os.stat(name, dir_fd=fd, follow_symlinks=False)
+                        except FileNotFoundError:
+                            continue
+        except FileNotFoundError:
+            return {}
+        return found
+
+    def rename(self, old: Parts, new: Parts) -> None:
+        """
+        Give a file another name in the same folder, never that of an existing file.
+
+        A crash in between leaves both names on one file, or an empty file under the new name where the
+        filesystem knows no hard links; nothing is lost either way.
+
+        :raise FileExistsError: the new name is taken.
+        :raise OSError: the filesystem refuses.
+        """
+        with self._parent(new, create=False) as parent:
+            try:
+                self._move(parent, old[-1], new[-1])
+            except OSError as error:
+                error.filename = self.full(new if isinstance(error, FileExistsError) else old)
+                error.filename2 = None
+                raise
+
+    def remove(self, parts: Parts) -> None:
+        """
+        Take a name away.
+
+        :raise OSError: the filesystem refuses.
+        """
+        with self._parent(parts, create=False) as parent, self._blaming(parts):
+            os.unlink(parts[-1], dir_fd=parent)
+
+    def _move(self, parent: int, old: str, new: str) -> None:
+        try:
+            self._link(old, new, src_dir_fd=parent, dst_dir_fd=parent, follow_symlinks=False)
+        except OSError as error:
+            if error.errno not in _NO_HARD_LINKS:
+                raise
+            # Claim the name, which fails if it exists, then move over the empty file that is ours.
+            os.close(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL | _BELOW, dir_fd=parent))
+            os.rename(old, new, src_dir_fd=parent, dst_dir_fd=parent)
+        else:
+            os.unlink(old, dir_fd=parent)
+
+    @contextmanager
+    def _parent(self, parts: Parts, *, create: bool) -> Iterator[int]:
+        """Hold the folder of a file open, reached step by step."""
+        with self._blaming(()):
+            if create:
+                os.makedirs(self.path, exist_ok=True)
+            fd = os.open(self.path, _FOLDER)
+        try:
+            for depth in range(1, len(parts)):
+                with self._blaming(parts[:depth]):
+                    below = _enter(fd, parts[depth - 1], create=create)
+                os.close(fd)
+                fd = below
+            yield fd
+        finally:
+            os.close(fd)
+
+    @contextmanager
+    def _blaming(self, parts: Parts) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            error.filename, error.filename2 = self.full(parts), None
+            raise
+
+
+def _enter(parent: int, name: str, *, create: bool) -> int:
+    try:
+        return os.open(name, _FOLDER | _BELOW, dir_fd=parent)
+    except FileNotFoundError:
+        if not create:
+            raise
+    except NotADirectoryError:  # what Linux says of a link too, when only folders are welcome
+        if stat.S_ISLNK(os.stat(name, dir_fd=parent, follow_symlinks=False).st_mode):
+            raise OSError(errno.ELOOP, os.strerror(errno.ELOOP)) from None
+        raise
+    try:
+        os.mkdir(name, dir_fd=parent)
+    except FileExistsError:  # another thread made it first, or it is not what it should be: the next open tells
+        pass
+    return os.open(name, _FOLDER | _BELOW, dir_fd=parent)

@@ -1,0 +1,252 @@
+"""Pieces of one torrent on disk: assembled in memory, verified, written, read."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+from attrs import define, field
+from twisted.internet.defer import Deferred, fail
+from twisted.logger import Logger
+
+from p2pshare.bitfield import Bitfield
+from p2pshare.errors import StorageError
+from p2pshare.geometry import Geometry
+from p2pshare.metainfo import Metainfo
+from p2pshare.storage.buffers import PieceBuffers
+from p2pshare.storage.checking import ContentCheck, Progress
+from p2pshare.storage.files import ContentFiles, ContentLost
+from p2pshare.storage.folder import ContentFolder
+from p2pshare.storage.ongoing import Ongoing
+from p2pshare.storage.sealing import Sealed, judge
+from p2pshare.storage.survey import prepare, survey
+from p2pshare.storage.tally import FileTally
+from p2pshare.storage.workers import Run
+
+MEMORY_LIMIT = 32 * 1024 * 1024  # bytes of sealed pieces waiting for the disk before peers are paused
+
+T = TypeVar("T")
+
+
+def _nobody() -> None:
+    """Nobody waits for relief."""
+
+
+@define(eq=False)
+class PieceStore:
+    """
+    Keeps the pieces of one torrent below a folder. Knows no peer, no request, no clock.
+
+    Hashing and all waiting for the disk happen elsewhere, through ``run``; every method belongs to the reactor
+    thread. A piece is in ``have`` only after its hash was right, all its bytes were handed to the kernel and files
+    it made whole got their final names; so a full ``have`` means the content is in place. Only such pieces are read.
+    """
+
+    _metainfo: Metainfo
+    _folder: Path
+    _run: Run
+    _memory_limit: int = field(kw_only=True, default=MEMORY_LIMIT)
+    geometry: Geometry = field(init=False)
+    have: Bitfield = field(init=False)
+    failed: StorageError | None = field(init=False, default=None)  # why nothing more is sealed
+    is_pressed: bool = field(init=False, default=False)  # too much waits for the disk: put less, pause the peers
+    on_relief: Callable[[], None] = field(init=False, default=_nobody)  # called when is_pressed ends
+    _files: ContentFiles = field(init=False)
+    _buffers: PieceBuffers = field(init=False)
+    _tally: FileTally = field(init=False)
+    _ongoing: Ongoing = field(init=False, factory=Ongoing)
+    _shutdown: Ongoing = field(init=False, factory=Ongoing)
+    _scratch: bytearray = field(init=False, factory=bytearray)  # read_now reads here; grows to the longest read
+    _closing: bool = field(init=False, default=False)
+    log = Logger()
+
+    def __attrs_post_init__(self) -> None:
+        self.geometry = self._metainfo.geometry
+        self.have = Bitfield(self.geometry.num_pieces)
+        self._files = ContentFiles(self._metainfo, ContentFolder(self._folder))
+        self._buffers = PieceBuffers(self.geometry)
+        self._tally = FileTally(self.geometry)
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether every piece is verified and every file has its final name."""
+        return self.have.is_full
+
+    @property
+    def verified_bytes(self) -> int:
+        """Bytes of the pieces we have."""
+        last = self.geometry.num_pieces - 1
+        missing_end = self.geometry.piece_length - self.geometry.piece_size(last) if last in self.have else 0
+        return self.have.count * self.geometry.piece_length - missing_end
+
+    @property
+    def buffered(self) -> int:
+        """Bytes of memory that hold pieces on their way to the disk."""
+        return self._buffers.held
+
+    def check(self, progress: Progress | None = None, *, writable: bool = True) -> Deferred[None]:
+        """
+        Fill ``have`` from what lies in the folder. The first thing to do with a store; may be done again.
+
+        :param progress: told (pieces looked at, pieces in all) now and then.
+        :param writable: the rest is to be downloaded here. Then empty files and the first ``.part`` are made, whole
+            ``.part`` files renamed, and a file under a final name that is not the torrent's is an error. Otherwise
+            nothing is changed on the disk, and whatever is right is in ``have``.
+        :return: errs back with StorageError when a name is taken by something else, or permission or room is missing.
+        """
+        return self._start(self._check(progress, writable))
+
+    def put(self, piece: int, begin: int, data: bytes | bytearray | memoryview) -> None:
+        """
+        Copy bytes that arrived to their place in memory.
+
+        :raise ValueError: the piece is verified or sealed, or has no such place.
+        """
+        if piece in self.have:
+            raise ValueError(f"piece {piece} is verified and never written again")
+        self._buffers.put(piece, begin, data)
+
+    def seal(self, piece: int, *, digests: bool = False) -> Deferred[Sealed]:
+        """
+        Verify a piece of which every block was put, and write it if it is right.
+
+        :param digests: tell the digests of its blocks even if it is right.
+        :return: errs back with StorageError when the disk refuses; then :attr:`failed` is set, this and every later
+            piece is forgotten, and what was verified before can still be read.
+        :raise ValueError: nothing was put, or it is sealed already.
+        """
+        content = self._buffers.seal(piece)
+        if self.failed is not None or self._closing:
+            self._buffers.release(piece)
+            return fail(self.failed or self._refusal())
+        self.is_pressed = self.is_pressed or self._buffers.sealed > self._memory_limit
+        return self._start(self._seal(piece, content, digests))
+
+    def discard(self, piece: int) -> None:
+        """Forget what was put into a piece that is not sealed."""
+        self._buffers.discard(piece)
+
+    def retry(self) -> None:
+        """Seal again: what made the disk refuse may be gone."""
+        self.failed = None
+
+    def read_now(self, piece: int, begin: int, length: int) -> bytes | None:
+        """
+        Give bytes of a verified piece if the page cache holds them.
+
+        :return: None when that would wait: then :meth:`read` it.
+        :raise ValueError: the piece is not verified.
+        """
+        self._insist_on(piece)
+        if length > len(self._scratch):
+            self._scratch = bytearray(length)
+        view = memoryview(self._scratch)[:length]
+        return bytes(view) if self._files.read_now(piece, begin, [view]) else None
+
+    def read_into(self, piece: int, begin: int, buffers: Sequence[memoryview]) -> bool:
+        """
+        Fill up to 1,024 buffers with consecutive bytes of a verified piece if the page cache holds them.
+
+        :return: False when that would wait: then :meth:`read` it.
+        :raise ValueError: the piece is not verified.
+        """
+        self._insist_on(piece)
+        return self._files.read_now(piece, begin, buffers)
+
+    def read(self, piece: int, begin: int, length: int) -> Deferred[bytes]:
+        """
+        Give bytes of a verified piece when the disk has them.
+
+        :return: errs back with StorageError; the piece is no longer in ``have`` if it turns out to be lost.
+        :raise ValueError: the piece is not verified.
+        """
+        self._insist_on(piece)
+        return self._start(self._read(piece, begin, length))
+
+    def close(self) -> Deferred[None]:
+        """
+        Forget what is not sealed, wait for what is under way, close the files. Closing twice is closing once.
+
+        Nothing can be checked, sealed or read afterwards.
+        """
+        if self._closing:
+            return self._shutdown.over()
+        self._closing = True
+        self._buffers.discard_all()
+        return self._shutdown.track(self._ongoing.over().addCallback(lambda _: self._run(self._files.close)))
+
+    def _start(self, work: Coroutine[Deferred[Any], Any, T]) -> Deferred[T]:
+        if self._closing:
+            work.close()
+            return fail(self._refusal())
+        return self._ongoing.track(Deferred.fromCoroutine(work))
+
+    def _refusal(self) -> StorageError:
+        return StorageError(f"{self._metainfo.name}: its store is closed")
+
+    def _insist_on(self, piece: int) -> None:
+        if piece not in self.have:
+            raise ValueError(f"piece {piece} is not verified and must not be read")
+
+    async def _check(self, progress: Progress | None, writable: bool) -> None:
+        for piece in self.have:
+            self.have.discard(piece)
+        await self._run(survey, self._files, writable)
+        if writable:
+            await self._run(prepare, self._files)
+        check = ContentCheck(self._metainfo, self._files, self._run, self.have, progress, lambda: self._closing)
+        await check.hash_all()
+        self._tally.count(self.have)
+        if writable:
+            check.refuse_strangers()
+            await self._run(self._files.finish, self._tally.whole())
+        self.log.info("{name}: has {count} pieces on disk", name=self._metainfo.name, count=self.have.count)
+
+    async def _seal(self, piece: int, content: memoryview, digests: bool) -> Sealed:
+        try:
+            sealed: Sealed = await self._run(self._judge_and_write, piece, content, digests)
+            if sealed.ok:
+                await self._finish_files(piece)
+                self.have.add(piece)
+            return sealed
+        except StorageError as error:
+            self.log.warn("{name}: {error}", name=self._metainfo.name, error=error)
+            self.failed = self.failed or error
+            raise
+        finally:
+            self._release(piece)
+
+    def _judge_and_write(self, piece: int, content: memoryview, digests: bool) -> Sealed:
+        """One thread hop for everything: the bytes are still in the core's cache when they are written."""
+        sealed = judge(piece, content, self._metainfo.piece_hash(piece), digests=digests)
+        if sealed.ok:
+            self._files.write(piece, content)
+        return sealed
+
+    def _release(self, piece: int) -> None:
+        self._buffers.release(piece)
+        # Well below the limit, so that peers are not paused and resumed with every piece.
+        if self.is_pressed and self._buffers.sealed <= self._memory_limit // 2:
+            self.is_pressed = False
+            self.on_relief()
+
+    async def _finish_files(self, piece: int) -> None:
+        """A piece is on disk: give files that are whole now their final names."""
+        whole = self._tally.got(piece)
+        try:
+            if whole:
+                await self._run(self._files.finish, whole)
+        except StorageError:
+            self._tally.lost(piece)
+            raise
+
+    async def _read(self, piece: int, begin: int, length: int) -> bytes:
+        try:
+            content: bytes = await self._run(self._files.read_bytes, piece, begin, length)
+        except ContentLost as error:
+            if self.have.discard(piece):
+                self._tally.lost(piece)
+            self.log.warn("{name}: piece {piece} is lost: {error}", name=self._metainfo.name, piece=piece, error=error)
+            raise
+        return content

@@ -1,0 +1,50 @@
+"""What happens in a swarm that somebody outside may want to know."""
+
+from __future__ import annotations
+
+from enum import Enum
+
+from attrs import frozen
+
+from p2pshare.errors import P2PShareError
+
+
+class State(Enum):
+    """Where a swarm is in its life."""
+
+    CHECKING = "checking"  # looking at what is on disk already
+    DOWNLOADING = "downloading"
+    SEEDING = "seeding"
+    FAILED = "failed"  # storage trouble: what is verified is still served, nothing more is fetched
+    STOPPED = "stopped"
+
+
+@frozen
+class StateChanged:
+    """The swarm entered a state; ``error`` says why when it is FAILED."""
+
+    state: State
+    error: P2PShareError | None = None
+
+
+@frozen
+class PieceVerified:
+    """A piece was hashed right, is on disk, and was announced to every peer."""
+
+    index: int
+
+
+@frozen
+class Completed:
+    """The last missing piece was verified and every file has its final name."""
+
+
+@frozen
+class PieceSpoiled:
+    """A piece's hash was wrong: it is fetched again. ``guilty`` names the addresses that were banned for it."""
+
+    index: int
+    guilty: tuple[str, ...]
+
+
+Event = StateChanged | PieceVerified | Completed | PieceSpoiled

@@ -1,0 +1,84 @@
+"""Who has what we lack: keeps the copies counted and our interest told."""
+
+from __future__ import annotations
+
+from typing import Protocol as Seam
+
+from attrs import define
+
+from p2pshare.bitfield import Bitfield
+from p2pshare.policy.remote_peer import RemotePeer
+from p2pshare.swarm.member import Member
+from p2pshare.wire import messages
+
+
+class Copies(Seam):
+    """Counts how many peers hold each piece; a PiecePicker."""
+
+    def joined(self, has: Bitfield) -> None:
+        """A peer holds these."""
+
+    def left(self, has: Bitfield) -> None:
+        """A peer that held these is gone."""
+
+    def got_have(self, piece: int) -> None:
+        """One peer more holds this one."""
+
+
+@define(eq=False)
+class Interest:
+    """
+    Tells each member whether we want something of it (BEP 3 ``interested``).
+
+    ``member.wanted`` is kept exact by counting, so that a verified piece costs one look at each member
+    and never a comparison of bitfields.
+    """
+
+    _copies: Copies
+    _have: Bitfield  # the store's own, only looked at
+    _members: dict[RemotePeer, Member]  # the swarm's own table, only looked at
+
+    def got_pieces(self, member: Member, has: Bitfield) -> None:
+        """A peer said all it holds at once."""
+        remote = member.remote
+        self._copies.left(remote.has)
+        remote.has = has
+        self._copies.joined(has)
+        member.wanted = (has.as_int() & ~self._have.as_int()).bit_count()
+        self._tell(member)
+
+    def got_have(self, member: Member, piece: int) -> bool:
+        """A peer holds one piece more; False when it had said so before."""
+        has = member.remote.has
+        if piece in has:
+            return False
+        if has.count == len(has) - 1:  # it becomes a seed, and seeds are counted apart
+            self._copies.left(has)
+            has.add(piece)
+            self._copies.joined(has)
+        else:
+            has.add(piece)
+            self._copies.got_have(piece)
+        if piece not in self._have:
+            member.wanted += 1
+            self._tell(member)
+        return True
+
+    def left(self, member: Member) -> None:
+        """A peer is gone, and its copies with it."""
+        self._copies.left(member.remote.has)
+
+    def verified(self, piece: int) -> None:
+        """We hold one piece more: say so to everyone, and where nothing else is left, that too."""
+        for member in self._members.values():
+            if member.joined:
+                member.link.send(messages.Have(piece))
+                if piece in member.remote.has:
+                    member.wanted -= 1
+                    self._tell(member)
+
+    def _tell(self, member: Member) -> None:
+        remote = member.remote
+        if (member.wanted > 0) != remote.am_interested:
+            remote.am_interested = not remote.am_interested
+            member.link.send(messages.Interested() if remote.am_interested else messages.NotInterested())

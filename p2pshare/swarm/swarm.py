@@ -1,0 +1,350 @@
+"""One torrent at work: its members, what they say, and the timer that keeps it going."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable
+from random import Random
+from typing import Any
+from typing import Protocol as Seam
+
+from attrs import define, field
+from twisted.application.service import Service
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IReactorTime
+from twisted.internet.task import LoopingCall
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from p2pshare.addresses import Address
+from p2pshare.bitfield import Bitfield
+from p2pshare.errors import P2PShareError, StorageError, VerificationFailed
+from p2pshare.policy.blame import Blame
+from p2pshare.policy.candidates import Candidates
+from p2pshare.policy.choker import Choker
+from p2pshare.policy.ledger import Ledger
+from p2pshare.policy.picker import make_picker
+from p2pshare.policy.remote_peer import RemotePeer
+from p2pshare.rates import Meter
+from p2pshare.storage.store import PieceStore
+from p2pshare.swarm.download import Download
+from p2pshare.swarm.events import Completed, Event, PieceSpoiled, PieceVerified, State, StateChanged
+from p2pshare.swarm.interest import Interest
+from p2pshare.swarm.introduction import Identity, introduced
+from p2pshare.swarm.meeting import Dialer, Meeting
+from p2pshare.swarm.member import Block, Link, Member
+from p2pshare.swarm.settings import SwarmSettings
+from p2pshare.swarm.upload import Upload
+from p2pshare.wire import bep3, messages
+from p2pshare.wire.session import WireSession
+
+TICK = 1.0  # s
+
+
+class TrackerStatus(Seam):
+    """One tracker, in words and numbers for people."""
+
+    @property
+    def url(self) -> str:
+        """Its announce URL."""
+
+    @property
+    def state(self) -> str:
+        """How it is going, in words."""
+
+
+class Discovery(Seam):
+    """Finds peers and tells the world of our progress; an Announcer."""
+
+    def start(self) -> None:
+        """Say that we are here."""
+
+    def completed(self) -> None:
+        """Say that we have everything now."""
+
+    def announce_now(self) -> None:
+        """Ask for more peers, when that is polite."""
+
+    def status(self) -> Iterable[TrackerStatus]:
+        """How each tracker is doing."""
+
+    def stop(self) -> Deferred[None]:
+        """Say goodbye; fires when that was heard or took too long."""
+
+
+@define(eq=False)
+class Swarm(Service):
+    """
+    One torrent. Joins wire, policy and storage; connections and trackers are handed in.
+
+    Messages arrive one by one in :meth:`message_received`, decisions are made by the parts it owns, and
+    what came of it goes to whoever subscribed to its events.
+    """
+
+    store: PieceStore
+    settings: SwarmSettings
+    _identity: Identity
+    _clock: IReactorTime
+    _random: Random
+    _dialer: Dialer
+    _seed_only: bool = False  # nothing may be written: missing or wrong data is an error
+    discovery: Discovery | None = None  # set by whoever builds it, before start
+    state: State = field(init=False, default=State.STOPPED)
+    error: P2PShareError | None = field(init=False, default=None)
+    checked: float = field(init=False, default=0.0)
+    members: dict[RemotePeer, Member] = field(init=False, factory=dict)
+    down: Meter = field(init=False, factory=Meter)
+    up: Meter = field(init=False, factory=Meter)
+    completed_at: float | None = field(init=False, default=None)
+    _links: dict[Link, Member] = field(init=False, factory=dict)
+    _subscribers: list[Callable[[Event], None]] = field(init=False, factory=list)
+    _ticking: LoopingCall = field(init=False)
+    log = Logger()
+
+    def __attrs_post_init__(self) -> None:
+        self.content = self._identity.content
+        self.info_hash = self.content.info_hash
+        settings, geometry = self.settings, self.store.geometry
+        picker = make_picker(settings.picker, geometry.num_pieces, self._random)
+        max_started = max(2, settings.memory_limit // geometry.piece_length)
+        self.ledger = Ledger(geometry, picker, max_started=max_started, request_timeout=settings.request_timeout)
+        self.download = Download(self.store, self.ledger, Blame(), self._clock, settings, self.members, self)
+        choker = Choker(settings.choker, self._random)
+        self.upload = Upload(geometry, self.store, choker, self._clock, settings, self.members)
+        self.interest = Interest(picker, self.store.have, self.members)
+        self.meeting = Meeting(
+            Candidates(self._random), self._dialer, self, self._clock, self._identity.peer_id, settings.max_peers
+        )
+        self.store.on_relief = self.download.relieve
+        self._ticking = LoopingCall(self._tick)
+        self._ticking.clock = self._clock
+
+    # Life
+
+    def subscribe(self, subscriber: Callable[[Event], None]) -> None:
+        """Call with every event from now on."""
+        self._subscribers.append(subscriber)
+
+    def startService(self) -> None:
+        super().startService()
+        starting = Deferred.fromCoroutine(self._start())
+        starting.addErrback(lambda failure: self.log.failure("starting {swarm}", failure, swarm=self.content.name))
+
+    async def _start(self) -> None:
+        self._enter(State.CHECKING)
+        try:
+            await self.store.check(self._check_progress, writable=not self._seed_only)
+            if not self.running:
+                return
+            missing = self.store.geometry.num_pieces - self.store.have.count
+            if self._seed_only and missing:
+                raise VerificationFailed(
+                    f"{self.content.name}: {missing} of {self.content.num_pieces} pieces are missing or wrong on disk"
+                )
+        except StorageError as error:
+            self._fail(error)
+            return
+        self.checked = 1.0
+        for piece in self.store.have:
+            self.ledger.add_held(piece)
+        if self.store.is_complete:
+            self._enter(State.SEEDING)
+        else:
+            self._enter(State.DOWNLOADING)
+        self.meeting.is_open = True
+        self.meeting.wants_peers = lambda: self.state is State.DOWNLOADING
+        if self.discovery is not None:
+            self.discovery.start()
+        self.meeting.fill()
+        ticking = self._ticking.start(TICK, now=False)
+        ticking.addErrback(lambda failure: self.log.failure("ticking {swarm}", failure, swarm=self.content.name))
+
+    def stopService(self) -> Deferred[None]:
+        super().stopService()
+        return Deferred.fromCoroutine(self._stop())
+
+    async def _stop(self) -> None:
+        self.meeting.is_open = False
+        self.download.stop()
+        if self._ticking.running:
+            self._ticking.stop()
+        for member in list(self.members.values()):
+            member.link.close("the torrent is stopped")
+        if self.discovery is not None:
+            await self.discovery.stop()
+        await self.store.close()
+        if self.state is not State.FAILED:
+            self._enter(State.STOPPED)
+
+    def _check_progress(self, done: int, total: int) -> None:
+        self.checked = done / total if total else 1.0
+
+    def _enter(self, state: State, error: P2PShareError | None = None) -> None:
+        if state is State.SEEDING:
+            self.completed_at = self._clock.seconds()
+        self.state, self.error = state, error
+        self._emit(StateChanged(state, error))
+
+    def _emit(self, event: Event) -> None:
+        for subscriber in tuple(self._subscribers):
+            subscriber(event)
+
+    def _fail(self, error: StorageError) -> None:
+        self.log.warn("{swarm}: {error}", swarm=self.content.name, error=error)
+        self._enter(State.FAILED, error)
+
+    def _tick(self) -> None:
+        for member in list(self.members.values()):
+            member.link.tick()
+        self.download.tick()
+        self.upload.tick()
+        self.meeting.fill()
+
+    # What a connection asks and tells
+
+    def hello(self) -> bytes:
+        """Our handshake."""
+        return self._identity.hello()
+
+    def source(self) -> PieceStore:
+        """Where blocks are read."""
+        return self.store
+
+    def allowances(self) -> tuple[Any, Any]:
+        """The limits of one connection: upload, download."""
+        return self._identity.limits
+
+    def welcome(self, link: Link, handshake: bep3.Handshake) -> WireSession | None:
+        """Admit a peer, or not."""
+        refusal = self.meeting.refusal(link, handshake.peer_id)
+        if refusal is not None:
+            self.log.debug("refusing {address}: {refusal}", address=link.address, refusal=refusal)
+            return None
+        member = self._identity.meet(link, handshake, self._clock.seconds(), self.settings.pipeline)
+        self._links[link] = self.members[member.remote] = member
+        self.meeting.joined(member)
+        return self._identity.session(member.remote)
+
+    def peer_joined(self, link: Link) -> None:
+        """Both handshakes are through: introduce ourselves."""
+        member = self._links[link]
+        member.joined = True
+        self._identity.introduce(member, self.store.have)
+
+    def message_received(self, link: Link, message: messages.Message) -> None:
+        """Act on one message. Blocks come first: they are nine of ten."""
+        member = self._links[link]
+        remote = member.remote
+        match message:
+            case messages.Piece():
+                self.download.block_received(member, message)
+            case messages.Request():
+                self.upload.requested(member, message)
+            case messages.Have(index=index):
+                if self.interest.got_have(member, index):
+                    self._got_more(member)
+            case messages.Bitfield(bits=bits):
+                self.interest.got_pieces(member, Bitfield.from_bytes(bits, self.content.num_pieces))
+                self._got_more(member)
+            case messages.HaveAll():
+                self.interest.got_pieces(member, Bitfield.full(self.content.num_pieces))
+                self._got_more(member)
+            case messages.Unchoke():
+                if remote.peer_choking:
+                    self.download.unchoked(member)
+            case messages.Choke():
+                self.download.choked(member)
+            case messages.Interested() | messages.NotInterested():
+                interested = isinstance(message, messages.Interested)
+                if remote.peer_interested != interested:
+                    remote.peer_interested = interested
+                    self.upload.interest_changed(member)
+            case messages.Cancel():
+                self.upload.cancelled(member, message)
+            case messages.Reject():
+                self.download.rejected(member, message)
+            case messages.AllowedFast(index=index):
+                remote.allowed_fast.add(index)
+            case messages.ExtendedHandshake():
+                introduced(member, message)
+            case _:
+                pass  # keep-alives, ports, suggestions, extensions we did not offer
+
+    def _got_more(self, member: Member) -> None:
+        """A peer has more than before: maybe something to ask for, maybe nothing left for it here."""
+        if not self._part_from_seed(member):
+            self.download.ask(member)
+
+    def _part_from_seed(self, member: Member) -> bool:
+        if self.state is State.SEEDING and member.remote.is_seed:
+            member.link.close("both have everything")
+            return True
+        return False
+
+    def batch_received(self, link: Link) -> None:
+        """Everything one read brought was handed over: answer it."""
+        member = self._links.get(link)
+        if member is not None:
+            if member.fresh:
+                self.down.add(member.fresh, self._clock.seconds())
+            self.download.batch_received(member)
+            self.upload.batch_received(member)
+
+    def blocks_sent(self, link: Link, amount: int) -> None:
+        """So much payload went out."""
+        self.up.add(amount, self._clock.seconds())
+        self.upload.blocks_sent(self._links[link], amount)
+
+    def blocks_unreadable(self, link: Link, blocks: list[Block], reason: Failure) -> None:
+        """The disk could not deliver: refuse, and say so; nobody else is to blame."""
+        member = self._links[link]
+        if member.remote.fast:
+            for block in blocks:
+                link.send(messages.Reject(*block))
+        reason.trap(StorageError)
+        error = reason.value
+        assert isinstance(error, StorageError)
+        self._fail(error)
+
+    def peer_lost(self, link: Link, reason: str) -> None:
+        """A member's connection is gone."""
+        member = self._links.pop(link)
+        del self.members[member.remote]
+        self.log.debug("{peer} left: {reason}", peer=member, reason=reason)
+        self.meeting.left(member)
+        self.interest.left(member)
+        self.download.left(member)
+        self.upload.fill_slots()
+        if self.running:
+            self.meeting.fill()
+
+    def dial_failed(self, address: Address, reason: str) -> None:
+        """A candidate did not become a member."""
+        self.log.debug("no connection to {address}: {reason}", address=address, reason=reason)
+        self.meeting.failed(address)
+        self.meeting.fill()
+
+    # What the download tells
+
+    def piece_verified(self, piece: int) -> None:
+        """A piece is right and on disk: tell everyone."""
+        self.interest.verified(piece)
+        self._emit(PieceVerified(piece))
+        if self.store.is_complete and self.state is State.DOWNLOADING:
+            self._enter(State.SEEDING)
+            self.log.info("{swarm} is complete", swarm=self.content.name)
+            if self.discovery is not None:
+                self.discovery.completed()
+            for member in list(self.members.values()):
+                self._part_from_seed(member)
+            self._emit(Completed())
+
+    def piece_spoiled(self, piece: int, guilty: Collection[RemotePeer]) -> None:
+        """A piece was wrong: have nothing more to do with whoever sent the bad blocks."""
+        for remote in guilty:
+            self.log.warn("banned {peer}: it sent bad data for piece {piece}", peer=remote, piece=piece)
+            self.meeting.ban(remote)
+        self._emit(PieceSpoiled(piece, tuple(str(remote.address) for remote in guilty)))
+
+    def storage_failed(self, error: StorageError) -> None:
+        """The disk refused: stop fetching, keep serving what is verified."""
+        self._fail(error)
