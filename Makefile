@@ -43,7 +43,7 @@ bench: $(VENV)/.installed-test
 	@for script in benchmarks/[a-z]*.py; do echo "== $$script"; $(bin)/python "$$script" $(ARGS) || exit 1; done
 
 clean:
-	rm -rf $(VENV) build dist *.egg-info .coverage htmlcov .hypothesis .mypy_cache .pytest_cache .ruff_cache _trial_temp*
+	rm -rf $(VENV) build dist *.egg-info .coverage htmlcov .hypothesis .mypy_cache .pytest_cache .ruff_cache _trial_temp* _pytest_temp
 	find p2pshare tests twisted benchmarks \( -name __pycache__ -o -name dropin.cache \) -prune -exec rm -rf {} +
 
 $(bin)/python:

@@ -19,7 +19,11 @@ _URL_TEXT = re.compile(r"[!-~]+")  # visible ASCII: nothing that breaks a reques
 
 
 def usable_url(text: str, schemes: Collection[str]) -> str | None:
-    """Return the URL as it will be used, or None when it has another scheme, no host, a bad port or odd characters."""
+    """
+    Return the URL as it will be used, its scheme in small letters.
+
+    :return: None when it has another scheme, no host, a bad port or odd characters.
+    """
     text = text.strip()
     if len(text) > _URL_LIMIT or not _URL_TEXT.fullmatch(text):
         return None
@@ -28,7 +32,7 @@ def usable_url(text: str, schemes: Collection[str]) -> str | None:
         usable = parts.scheme in schemes and bool(parts.hostname) and parts.port != 0  # .port: ValueError over 65535
     except ValueError:  # also for half an IPv6 address
         return None
-    return text if usable else None
+    return parts.scheme + text[len(parts.scheme) :] if usable else None
 
 
 def tracker_tiers(fields: Fields) -> tuple[tuple[str, ...], ...]:

@@ -10,7 +10,7 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn
 from rich.table import Column
 from rich.text import Text
 
-from p2pshare.cli.progress import LOCAL_STATES, Ascent, SwarmSnapshot, count_peers
+from p2pshare.cli.figures import LOCAL_STATES, Ascent, SwarmSnapshot, count_peers
 from p2pshare.cli.terminal import printable
 from p2pshare.rates import format_duration, format_rate
 

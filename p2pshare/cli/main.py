@@ -23,6 +23,7 @@ _COMMANDS = {
     "verify": "p2pshare.cli.verify",
     "scrape": "p2pshare.cli.scrape",
     "tracker": "p2pshare.cli.tracker",
+    "demo": "p2pshare.cli.demo",
 }
 _ALIASES = {"get": "download"}
 
@@ -75,11 +76,13 @@ def cli(ctx: click.Context, trackers: tuple[tuple[str, ...], ...]) -> None:
     Share files over BitTorrent: tracker, seeder and peer in one program.
 
     \b
-    One machine runs a tracker:    p2pshare tracker
-    Whoever has a file makes a
-    torrent of it:                 p2pshare create FILE -t http://HOST:8000/announce
+    On one machine:     p2pshare tracker
+    Where the file is:  p2pshare create FILE -t http://HOST:8000/announce
+                        p2pshare seed FILE.torrent
+    Everywhere else:    p2pshare download FILE.torrent
 
-    Any BitTorrent client can join. `p2pshare COMMAND -h` explains a command, with examples.
+    Any BitTorrent client can join. `p2pshare demo` shows it on this machine; `p2pshare COMMAND -h` explains a command,
+    with examples.
     """
     ctx.obj = Defaults(trackers=trackers)
 

@@ -8,8 +8,17 @@ from urllib.parse import unquote_to_bytes, urljoin, urlsplit
 
 from attrs import define, field, frozen
 from OpenSSL import SSL
+from service_identity import VerificationError
 from twisted.internet.defer import Deferred
-from twisted.internet.error import ConnectError, ConnectingCancelledError, ConnectionClosed, DNSLookupError
+from twisted.internet.error import (
+    ConnectError,
+    ConnectingCancelledError,
+    ConnectionClosed,
+    ConnectionRefusedError,
+    DNSLookupError,
+    TCPTimedOutError,
+    TimeoutError,
+)
 from twisted.internet.protocol import Protocol, connectionDone
 from twisted.python.failure import Failure
 from twisted.web.client import (
@@ -49,6 +58,15 @@ _FAILURES = (
     SSL.Error,
     ValueError,  # a URL or a host name that Twisted refuses to put on the wire
 )
+_WORDS: list[tuple[type[BaseException], str]] = [
+    (ConnectionRefusedError, "connection refused"),
+    (TCPTimedOutError, "no connection in time"),
+    (TimeoutError, "no connection in time"),
+    (DNSLookupError, "no address found for this host"),
+    (ConnectionClosed, "the connection was closed before the answer was complete"),
+    (VerificationError, "TLS: the certificate is for another name"),
+    (ValueError, "the answer is not HTTP"),  # from within Twisted's parser
+]
 # Replies are short and packed already, so compression would save little. Not offering it, and refusing it where it
 # comes unasked, makes the bytes we count the bytes there are: no bomb can inflate.
 _HEADERS = {"User-Agent": [f"p2pshare/{__version__}"], "Accept-Encoding": ["identity"]}
@@ -171,12 +189,16 @@ class _Body(Protocol):
 
 
 def _cause(error: BaseException) -> str:
-    """Find the words for what went wrong: the innermost of Twisted's reasons."""
+    """Find the words for what went wrong, which is the innermost of Twisted's reasons."""
+    if isinstance(error, ValueError):
+        return "this is no URL that can be asked for"  # Twisted would repeat all of it, secrets included
     while reasons := getattr(error, "reasons", None):
         error = reasons[0].value
-    if isinstance(error, ValueError):
-        return "this is no URL that can be asked for"  # Twisted's words would repeat all of it, secrets included
+    for kind, words in _WORDS:
+        if isinstance(error, kind):
+            return words
     if isinstance(error, SSL.Error) and error.args and isinstance(error.args[0], list):
         return "TLS: " + ", ".join(str(entry[-1]) for entry in error.args[0])
-    text = str(error).strip().rstrip(".")
-    return printable((text or type(error).__name__).encode())
+    # A parser's error carries the offending bytes behind its words.
+    text = error.args[0] if error.args and isinstance(error.args[0], str) else str(error)
+    return printable((text.strip().rstrip(".") or type(error).__name__).encode("utf-8", "backslashreplace"))

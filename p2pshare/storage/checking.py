@@ -11,6 +11,7 @@ from twisted.python.failure import Failure
 from p2pshare.bitfield import Bitfield
 from p2pshare.errors import StorageError
 from p2pshare.metainfo import Metainfo
+from p2pshare.storage import holes
 from p2pshare.storage.files import ContentFiles, Place
 from p2pshare.storage.hashing import hash_pieces
 from p2pshare.storage.refusals import is_passing, storage_error
@@ -38,17 +39,13 @@ class ContentCheck:
 
     async def hash_all(self) -> None:
         """
-        Hash every piece of which all files are there.
+        Hash every piece that was or may have been written.
 
         :raise StorageError: a file may not be read, or the check is broken off.
         """
-        missing: set[int] = set()
-        for file, place in enumerate(self._files.places):
-            if place is Place.MISSING:
-                missing.update(self._files.geometry.pieces_of(file))
-        present = [piece for piece in range(self._metainfo.num_pieces) if piece not in missing]
-        self._advance(self._metainfo.num_pieces - len(present))
-        slices = self._slices(present)
+        to_hash = await self._run(self._sift)
+        self._advance(self._metainfo.num_pieces - len(to_hash))
+        slices = self._slices(to_hash)
         lanes = [Deferred.fromCoroutine(self._lane(slices)) for _ in range(default_threads())]
         for _, outcome in await DeferredList(lanes, consumeErrors=True):
             if isinstance(outcome, Failure):
@@ -75,6 +72,17 @@ class ContentCheck:
                 f"{self._files.path(worst)}: exists and differs from the torrent ({blame[worst]} of "
                 f"{len(geometry.pieces_of(worst))} pieces wrong); move it away or choose another folder"
             )
+
+    def _sift(self) -> list[int]:
+        """Leave out pieces of missing files, and those that were never written. In a thread."""
+        untouched = holes.untouched(self._files)
+        zeros = holes.zero_pieces(self._metainfo, untouched)
+        missing: set[int] = set()
+        for file, place in enumerate(self._files.places):
+            if place is Place.MISSING:
+                missing.update(self._files.geometry.pieces_of(file))
+        left_out = missing | (untouched - zeros)
+        return [piece for piece in range(self._metainfo.num_pieces) if piece not in left_out]
 
     def _slices(self, pieces: list[int]) -> Iterator[list[int]]:
         size = max(1, SLICE // self._metainfo.piece_length)

@@ -120,7 +120,7 @@ def create(
 
 def _check_urls(kind: str, urls: Sequence[str], schemes: Collection[str], limit: int) -> None:
     for url in urls:
-        if usable_url(url, schemes) != url:
+        if usable_url(url, schemes) is None:
             raise ConfigError(f"{kind}: {url!r}, not a URL that begins with {' or '.join(sorted(schemes))}")
     if len(urls) > limit:
         raise ConfigError(f"{kind}: {len(urls)} URLs, not at most {limit}")

@@ -114,9 +114,13 @@ class ContentFolder:
     def _parent(self, parts: Parts, *, create: bool) -> Iterator[int]:
         """Hold the folder of a file open, reached step by step."""
         with self._blaming(()):
-            if create:
+            try:
+                fd = os.open(self.path, _FOLDER)
+            except FileNotFoundError:
+                if not create:
+                    raise
                 os.makedirs(self.path, exist_ok=True)
-            fd = os.open(self.path, _FOLDER)
+                fd = os.open(self.path, _FOLDER)
         try:
             for depth in range(1, len(parts)):
                 with self._blaming(parts[:depth]):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import Any
 from typing import Protocol as Seam
 
@@ -47,7 +47,6 @@ class Meeting:
     _dialling: set[Address] = field(init=False, factory=set)
     _members: dict[bytes, tuple[Member, float]] = field(init=False, factory=dict)  # by peer_id, since when
     is_open: bool = field(init=False, default=False)
-    wants_peers: Callable[[], bool] = field(init=False, default=lambda: True)
 
     @property
     def known(self) -> int:
@@ -63,7 +62,6 @@ class Meeting:
         """Dial while there is room, and somebody left to dial."""
         while (
             self.is_open
-            and self.wants_peers()
             and len(self._members) + len(self._dialling) < self._max_peers
             and self._dialer.has_room(self._listener)
         ):

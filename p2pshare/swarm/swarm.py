@@ -151,7 +151,6 @@ class Swarm(Service):
         else:
             self._enter(State.DOWNLOADING)
         self.meeting.is_open = True
-        self.meeting.wants_peers = lambda: self.state is State.DOWNLOADING
         if self.discovery is not None:
             self.discovery.start()
         self.meeting.fill()

@@ -1,0 +1,1 @@
+"""The announce and scrape server, and what it remembers of swarms."""

@@ -1,0 +1,52 @@
+"""Which function answers which path."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from attrs import frozen
+from twisted.web.http import NOT_ALLOWED, NOT_FOUND
+from twisted.web.resource import Resource
+
+from p2pshare.web.limits import LimitedRequest
+
+Answer = Callable[[LimitedRequest], "bytes | int"]  # a body, or NOT_DONE_YET
+
+
+@frozen
+class View:
+    """What a path does: ``answer`` may be asked by ``methods`` only."""
+
+    answer: Answer
+    methods: tuple[bytes, ...] = (b"GET",)
+
+
+class Paths(Resource):
+    """
+    A site that is a table of whole paths: one dictionary look-up, and no tree to walk.
+
+    Everything else is 404 and other methods are 405, both in one line of plain text.
+    """
+
+    isLeaf = True
+
+    def __init__(self, views: Mapping[bytes, View]) -> None:
+        """Serve these views; a path begins with a slash and is compared as it was sent, undecoded."""
+        super().__init__()
+        self._views = views
+
+    def render(self, request: LimitedRequest) -> bytes | int:
+        view = self._views.get(request.path)
+        if view is None:
+            return say(request, NOT_FOUND, "not found")
+        if request.method not in view.methods:
+            request.setHeader(b"Allow", b", ".join(view.methods))
+            return say(request, NOT_ALLOWED, f"only {b' and '.join(view.methods).decode()} can be used here")
+        return view.answer(request)
+
+
+def say(request: LimitedRequest, status: int, text: str) -> bytes:
+    """Make one line of plain text the answer."""
+    request.setResponseCode(status)
+    request.setHeader(b"Content-Type", b"text/plain; charset=utf-8")
+    return text.encode() + b"\n"

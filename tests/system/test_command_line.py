@@ -1,0 +1,150 @@
+"""Commands as processes: signals, closed pipes, poor terminals, and what they import."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from subprocess import PIPE
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from p2pshare.cli.exits import ExitCode
+from tests.cli.sample import content, torrent_of
+
+PROJECT = Path(__file__).resolve().parents[2]
+P2PSHARE = [sys.executable, "-c", "from p2pshare.cli.main import main; main()"]
+ENVIRONMENT = {**os.environ, "PYTHONPATH": str(PROJECT)}
+WAIT = 60  # seconds, for machines that are busy with other things
+
+# A command that waits, says so, and tidies up when it is stopped.
+WAITING = """
+import sys
+from twisted.internet.defer import CancelledError
+from twisted.internet.task import deferLater
+from p2pshare.cli.exits import explain
+from p2pshare.cli.running import run
+
+async def wait(reactor):
+    print("waiting", flush=True)
+    try:
+        await deferLater(reactor, 600)
+    except CancelledError:
+        print("stopping", flush=True)
+        await deferLater(reactor, float(sys.argv[1]))
+        print("tidied up", flush=True)
+        if sys.argv[2] == "finished":
+            return "well done"
+        raise
+
+try:
+    print(run(wait))
+except Exception as error:
+    message, code = explain(error)
+    print(message)
+    sys.exit(code)
+"""
+
+
+class ProcessTests(SynchronousTestCase):
+    """The real command line in a process of its own."""
+
+    def setUp(self) -> None:
+        self.folder = Path(self.mktemp())
+        self.file, _ = torrent_of(content(self.folder))
+
+    def test_f110_reader_gone(self) -> None:
+        """If whoever reads the output has gone, nothing is said, and the exit code is 1."""
+        reading, writing = os.pipe()
+        os.close(reading)
+        with os.fdopen(writing, "wb") as gone:
+            done = subprocess.run(
+                [*P2PSHARE, "show", self.file], stdout=gone, stderr=PIPE, env=ENVIRONMENT, text=True, timeout=WAIT
+            )
+        self.assertEqual((done.returncode, done.stderr), (ExitCode.ERROR, ""))
+
+    def test_f110_output_full(self) -> None:
+        """If the output goes to a full disk, that is one line, and the exit code is 5."""
+        with open("/dev/full", "wb") as full:
+            done = subprocess.run(
+                [*P2PSHARE, "show", self.file], stdout=full, stderr=PIPE, env=ENVIRONMENT, text=True, timeout=WAIT
+            )
+        self.assertEqual(done.returncode, ExitCode.DISK_FULL)
+        self.assertEqual(done.stderr, "p2pshare: No space left on device\n")
+
+    def test_f110_output_closed(self) -> None:
+        """Started without any output or error stream, a command does its work all the same."""
+        command = [*P2PSHARE, "verify", self.file.name]
+        done = subprocess.run(
+            ["/bin/sh", "-c", f"{shlex.join(command)} >&- 2>&-"], cwd=self.folder, env=ENVIRONMENT, timeout=WAIT
+        )
+        self.assertEqual(done.returncode, ExitCode.OK)
+
+    def test_poor_terminal(self) -> None:
+        """With an encoding that lacks most letters, names are escaped instead of ending the command."""
+        file, _ = torrent_of(content(self.folder, name="日本語"))
+        poor = {**ENVIRONMENT, "PYTHONIOENCODING": "latin-1"}
+        done = subprocess.run([*P2PSHARE, "show", file], capture_output=True, env=poor, timeout=WAIT)
+        self.assertEqual(done.returncode, 0)
+        self.assertIn(b"\\u65e5\\u672c\\u8a9e", done.stdout)
+
+    def test_interrupted(self) -> None:
+        """Ctrl-C while hashing: exit code 130, one line, and no torrent file."""
+        with (self.folder / "huge").open("wb") as huge:
+            huge.truncate(1 << 40)  # sparse; hours of hashing
+        making = subprocess.Popen(
+            [*P2PSHARE, "create", "huge"], cwd=self.folder, stdout=PIPE, stderr=PIPE, env=ENVIRONMENT, text=True
+        )
+        self.addCleanup(making.kill)
+        self.assertTrue(making.stderr.readline().startswith("hashing:"))
+        making.send_signal(signal.SIGINT)
+        _, errors = making.communicate(timeout=WAIT)
+        self.assertEqual(making.returncode, ExitCode.INTERRUPTED)
+        self.assertEqual(errors.splitlines()[-1], "p2pshare: interrupted")
+        self.assertFalse((self.folder / "huge.torrent").exists())
+
+    def test_quick_commands_import_no_twisted(self) -> None:
+        """create, show and verify start fast, as they leave Twisted and rich alone."""
+        check = (
+            "import sys, p2pshare.cli.main, p2pshare.cli.create, p2pshare.cli.show, p2pshare.cli.verify;"
+            "print(sorted({'twisted', 'rich', 'treq'} & sys.modules.keys()))"
+        )
+        done = subprocess.run(
+            [sys.executable, "-c", check], capture_output=True, env=ENVIRONMENT, text=True, timeout=WAIT
+        )
+        self.assertEqual(done.stdout, "[]\n")
+
+
+class StoppingTests(SynchronousTestCase):
+    """A command that runs the reactor and is told to stop."""
+
+    def stop(self, number: signal.Signals, *arguments: str, again: bool = False) -> tuple[int, list[str]]:
+        """Start it, signal it once it waits (and again once it stops); tell exit code and what it said meanwhile."""
+        waiting = subprocess.Popen([sys.executable, "-c", WAITING, *arguments], stdout=PIPE, env=ENVIRONMENT, text=True)
+        self.addCleanup(waiting.kill)
+        self.assertEqual(waiting.stdout.readline(), "waiting\n")
+        waiting.send_signal(number)
+        if again:
+            self.assertEqual(waiting.stdout.readline(), "stopping\n")
+            waiting.send_signal(number)
+        output, _ = waiting.communicate(timeout=WAIT)
+        return waiting.returncode, output.splitlines()
+
+    def test_signals(self) -> None:
+        """Ctrl-C ends it with 130, being told to stop with 7; it tidies up first."""
+        tidied = ["stopping", "tidied up"]
+        self.assertEqual(self.stop(signal.SIGINT, "0", ""), (130, [*tidied, "interrupted"]))
+        self.assertEqual(self.stop(signal.SIGTERM, "0", ""), (7, [*tidied, "stopped before it was finished"]))
+        self.assertEqual(self.stop(signal.SIGHUP, "0", ""), (7, [*tidied, "stopped before it was finished"]))
+
+    def test_finished_after_all(self) -> None:
+        """What was only waiting to be stopped, such as a seed, ends well."""
+        self.assertEqual(self.stop(signal.SIGTERM, "0", "finished"), (0, ["stopping", "tidied up", "well done"]))
+
+    def test_f106_second_signal(self) -> None:
+        """A second signal ends it at once, whatever it is tidying up."""
+        code, output = self.stop(signal.SIGTERM, "600", "", again=True)
+        self.assertEqual((code, output), (-signal.SIGTERM, []))

@@ -1,0 +1,36 @@
+"""What an installation offers: the console script and the plugins of twistd, from any folder."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from tests import real_parts
+
+BIN = Path(sys.executable).parent
+
+
+class InstallationTests(SynchronousTestCase):
+    """The installation these tests run in."""
+
+    def setUp(self) -> None:
+        real_parts.distribution("p2pshare")
+        self.elsewhere = Path(self.mktemp())
+        self.elsewhere.mkdir()
+
+    def output(self, program: str, *arguments: str) -> str:
+        """Run an installed program in an empty folder and tell what it printed."""
+        return subprocess.run(
+            [BIN / program, *arguments], cwd=self.elsewhere, check=True, capture_output=True, text=True, timeout=60
+        ).stdout
+
+    def test_twistd_finds_the_plugins(self) -> None:
+        """twistd lists our tracker (docs/adr/0001 says why that needs care)."""
+        self.assertIn("p2p-tracker", self.output("twistd", "--help"))
+
+    def test_console_script(self) -> None:
+        """p2pshare is on the path."""
+        self.assertIn("create", self.output("p2pshare", "--help"))
