@@ -14,7 +14,7 @@ TWIN_LIMIT = 500  # as libtorrent; so many files of one name are no accident
 
 _EXTENSION_LIMIT = 16  # bytes with the dot; a longer "extension" is part of a sentence, not a file type
 _ORDINARY = re.compile(rb"[A-Za-z0-9_+=(\[#-](?:[A-Za-z0-9_+=()\[\]{}#,&'! .-]*[A-Za-z0-9_+=()\[\]{}#&'-])?")
-_DRIVE = re.compile(r"[A-Za-z]:")
+_DRIVE = re.compile(r"^([A-Za-z]):")
 # Device names of Windows: a file called so, with any extension, can be neither made nor removed there.
 _RESERVED = re.compile(r"(?:con|prn|aux|nul|conin\$|conout\$|(?:com|lpt)[0-9¹²³])\ *(?:\.|$)", re.IGNORECASE)
 
@@ -31,7 +31,7 @@ def safe_component(raw: bytes) -> str:
         name = raw.decode("ascii")  # nearly every name: skip the walk over its characters
     else:
         decoded = raw.decode("utf-8", "surrogateescape")
-        name = _DRIVE.sub(_without_colon, "".join(map(_safe_character, decoded)), count=1)
+        name = _DRIVE.sub(r"\1_", "".join(map(_safe_character, decoded)))
         name = _shortened(name, COMPONENT_LIMIT)
     if device := _RESERVED.match(name):
         stem = device.group().rstrip(" .")
@@ -95,10 +95,6 @@ def _safe_character(character: str) -> str:
             return "_"
         case _:  # other spaces, private use, letters newer than this Python: harmless
             return character
-
-
-def _without_colon(drive: re.Match[str]) -> str:
-    return drive.group()[0] + "_"
 
 
 def _shortened(name: str, limit: int) -> str:

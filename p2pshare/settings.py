@@ -67,7 +67,7 @@ def between(low: float, high: float) -> Validator:
 
     def check(instance: Any, attribute: attrs.Attribute[Any], value: Any) -> None:
         if value is not None and not low <= value <= high:
-            raise ValueError(f"is {_shown(value)}: expected {low:,} to {high:,}")
+            raise ValueError(f"is {_shown(value)}: expected {low} to {high}")
 
     return check
 

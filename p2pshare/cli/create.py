@@ -77,7 +77,7 @@ def command(
         private=private,
         comment=comment,
         piece_length=piece_length,
-        web_seeds=web_seeds,
+        web_seeds=web_seeds,  # type: ignore[arg-type]  # mypy cannot see through its converter, tuple()
         name=name,
         created_by=f"p2pshare {__version__}",
         creation_date=None if no_date else int(time.time()),

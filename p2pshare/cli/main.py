@@ -50,7 +50,7 @@ class CommandLine(click.Group):
             if sys.stdout is not None:
                 sys.stdout.flush()  # a full disk or a closed pipe shows here, not in the interpreter's last breath
             return result
-        except (OSError, Exception, KeyboardInterrupt) as error:
+        except (Exception, KeyboardInterrupt) as error:
             if isinstance(error, OSError) and error.errno == errno.EPIPE:
                 raise  # whoever read our output has gone: click ends with 1, and there is nobody to tell
             explained = explain(error)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from random import SystemRandom
+from random import Random
 from typing import Any, TypeVar
 
 import click
@@ -12,6 +12,7 @@ from p2pshare.cli.options import Size
 from p2pshare.client.announcing import TrackerDiscovery
 from p2pshare.client.session import Session
 from p2pshare.client.settings import PeerSettings
+from p2pshare.daemons.clock import make_monotonic
 from p2pshare.settings import override
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
@@ -33,6 +34,8 @@ def peer_options(command: _Command) -> _Command:
 
 def make_session(reactor: Any, **options: Any) -> Session:
     """Build the session of one foreground transfer from its options; None leaves a default."""
-    session = Session(reactor, override(PeerSettings(), **options), SystemRandom())
+    make_monotonic(reactor)
+    # Seeded by the system once: asking the system for every choice costs a system call each.
+    session = Session(reactor, override(PeerSettings(), **options), Random())
     session.discover = TrackerDiscovery(session)
     return session

@@ -8,7 +8,6 @@ from typing import Any
 import click
 from twisted.application.service import IService
 from twisted.internet.defer import CancelledError, Deferred, maybeDeferred
-from twisted.internet.error import CannotListenError
 from twisted.logger import (
     FilteringLogObserver,
     LogLevel,
@@ -21,7 +20,6 @@ from twisted.python.usage import UsageError
 from p2pshare.cli.options import examples
 from p2pshare.cli.running import run
 from p2pshare.daemons.tracker import Options, makeService
-from p2pshare.errors import P2PShareError
 
 
 class ForeignOptions(click.Command):
@@ -61,16 +59,12 @@ async def serve(service: IService) -> None:
     """
     Run a service until this is cancelled, then stop it in order.
 
-    :raise P2PShareError: the address to listen on is taken, or not ours.
+    :raise P2PShareError: it cannot start: the port is taken, the state is another process's.
     """
     try:
         service.privilegedStartService()
         service.startService()
         await Deferred[Any]()
-    except CannotListenError as error:
-        raise P2PShareError(
-            f"cannot listen on {error.interface or 'any address'}:{error.port}: {error.socketError}"
-        ) from error
     except CancelledError:
         return  # being told to stop is how a tracker ends well
     finally:
@@ -78,6 +72,7 @@ async def serve(service: IService) -> None:
 
 
 def _log_to_standard_error() -> None:
-    predicate = LogLevelFilterPredicate(defaultLogLevel=LogLevel.info)
-    observer = FilteringLogObserver(textFileLogObserver(sys.stderr), [predicate])
+    shown = LogLevelFilterPredicate(defaultLogLevel=LogLevel.warn)
+    shown.setLogLevelForNamespace("p2pshare", LogLevel.info)  # without Twisted's own factories and ports
+    observer = FilteringLogObserver(textFileLogObserver(sys.stderr), [shown])
     globalLogBeginner.beginLoggingTo([observer], redirectStandardIO=False)

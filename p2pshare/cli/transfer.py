@@ -140,7 +140,7 @@ class Transfer:
     def _nobody(self) -> str:
         troubles = []
         if self._swarm.discovery is not None:
-            troubles = [f"{status.url}: {status.state}" for status in self._swarm.discovery.status()]
+            troubles = [f"{status.url}: {status.last_error or status.state}" for status in self._swarm.discovery.status()]
         told = f" ({'; '.join(troubles)})" if troubles else " (the torrent names no tracker)"
         return f"No peers found for this torrent{told}"
 

@@ -7,15 +7,17 @@ from itertools import chain
 from pathlib import Path
 from random import Random
 from typing import Any
+from typing import Protocol as Seam
 
 from attrs import define, field
 from twisted.application.service import Service
 from twisted.internet.address import IPv4Address, IPv6Address
-from twisted.internet.defer import Deferred, gatherResults
+from twisted.internet.defer import Deferred, DeferredList, maybeDeferred
 from twisted.internet.interfaces import IListeningPort
 from twisted.logger import Logger
 
 from p2pshare.addresses import Address
+from p2pshare.client.chronicle import write_chronicle
 from p2pshare.client.ports import listen
 from p2pshare.client.settings import DEFAULT_PORTS, PeerSettings
 from p2pshare.errors import ConfigError
@@ -25,11 +27,22 @@ from p2pshare.peer.budget import ConnectionBudget
 from p2pshare.peer.connector import Connector
 from p2pshare.peer.factory import AcceptFactory
 from p2pshare.peer.limiter import Allowance, Bucket
+from p2pshare.storage.ongoing import Ongoing
 from p2pshare.storage.store import PieceStore
 from p2pshare.storage.workers import Workers
 from p2pshare.swarm.introduction import Identity
 from p2pshare.swarm.swarm import Discovery, Swarm
 from p2pshare.wire.bep3 import Handshake
+
+
+class Threads(Seam):
+    """Where blocking work is done; a Workers."""
+
+    def run(self, function: Callable[..., Any], *args: Any) -> Deferred[Any]:
+        """Call a function in a thread; fires with what it returned."""
+
+    def stop(self) -> Deferred[None]:
+        """Take no more; fires when all is done."""
 
 
 @define(eq=False)
@@ -44,16 +57,19 @@ class Session(Service):
     settings: PeerSettings
     random: Random
     discover: Callable[[Swarm], Discovery] | None = None  # set before torrents are added
+    threads: Threads | None = field(kw_only=True, default=None)  # None: some of our own
     on_stopped: list[Callable[[], Deferred[None]]] = field(init=False, factory=list)  # what ends with us
     peer_id: bytes = field(init=False)
     swarms: dict[bytes, Swarm] = field(init=False, factory=dict)
     _port: IListeningPort | None = field(init=False, default=None)
+    _leaving: set[bytes] = field(init=False, factory=set)  # removed, and not quite stopped
+    _removals: Ongoing = field(init=False, factory=Ongoing)
     log = Logger()
 
     def __attrs_post_init__(self) -> None:
         settings = self.settings
         self.peer_id = new_peer_id(self.random)
-        self._workers = Workers(self.reactor)
+        self._threads: Threads = self.threads or Workers(self.reactor)
         self._budget = ConnectionBudget(settings.max_connections, settings.max_connections_per_host)
         self._connector = Connector(self.reactor, self._budget, settings.bind)
         self._up = Bucket(self.reactor, settings.limit_up)
@@ -72,12 +88,12 @@ class Session(Service):
         :param folder: where its content is, or goes to.
         :param peers: addresses to try besides what trackers say.
         :param seed_only: never write; missing or wrong data is an error.
-        :raise ConfigError: this torrent is here already.
+        :raise ConfigError: this torrent is here already, or has not quite left.
         """
-        if content.info_hash in self.swarms:
+        if self.holds(content.info_hash) or self.is_leaving(content.info_hash):
             raise ConfigError(f"{content.name}: torrent {content.info_hash.hex()} was added before")
         settings = self.settings
-        store = PieceStore(content, folder, self._workers.run, memory_limit=settings.memory_limit)
+        store = PieceStore(content, folder, self._threads.run, memory_limit=settings.memory_limit)
         up = Bucket(self.reactor, settings.torrent_limit_up)
         down = Bucket(self.reactor, settings.torrent_limit_down)
         self._torrent_buckets[content.info_hash] = (up, down)
@@ -87,23 +103,49 @@ class Session(Service):
         if self.discover is not None:
             swarm.discovery = self.discover(swarm)
         self.swarms[content.info_hash] = swarm
+        self.log.info(
+            "{torrent}: added as {info_hash}, in {folder}",
+            torrent=content.name,
+            info_hash=content.info_hash.hex(),
+            folder=folder,
+        )
+        write_chronicle(swarm)
         swarm.meeting.heard(peers, "user")
         if self.running:
             swarm.startService()
         return swarm
 
+    def holds(self, info_hash: bytes) -> bool:
+        """Whether a torrent is here."""
+        return info_hash in self.swarms
+
+    def is_leaving(self, info_hash: bytes) -> bool:
+        """Whether a torrent was removed and still closes its files or says goodbye; until then it cannot come back."""
+        return info_hash in self._leaving
+
     def remove(self, info_hash: bytes) -> Deferred[None]:
-        """Stop one torrent and forget it; its files stay."""
+        """Stop one torrent and forget it; its files stay. Fires when it has left."""
         swarm = self.swarms.pop(info_hash)
-        for bucket in self._torrent_buckets.pop(info_hash):
-            bucket.close()
-        return swarm.stopService()
+        self._leaving.add(info_hash)
+        return self._removals.track(Deferred.fromCoroutine(self._remove(swarm)))
+
+    async def _remove(self, swarm: Swarm) -> None:
+        try:
+            await swarm.stopService()
+        finally:
+            for bucket in self._torrent_buckets.pop(swarm.info_hash):
+                bucket.close()
+            self._leaving.discard(swarm.info_hash)
+
+    def run_in_thread(self, function: Callable[..., Any], *args: Any) -> Deferred[Any]:
+        """Do what may wait for a disk, in turn with what the torrents have to do there."""
+        return self._threads.run(function, *args)
 
     def listen(self) -> None:
         """
         Open the port; done by startService, or earlier by whoever wants to know of trouble first.
 
-        :raise ConfigError: it cannot be had.
+        :raise PortError: it cannot be had.
         """
         if self._port is not None:
             return
@@ -126,12 +168,18 @@ class Session(Service):
     async def _stop(self) -> None:
         if self._port is not None:
             port, self._port = self._port, None
-            await port.stopListening()  # type: ignore[misc]
-        await gatherResults([swarm.stopService() for swarm in self.swarms.values()], consumeErrors=True)
+            await maybeDeferred(port.stopListening)
+        await self._all(*(swarm.stopService() for swarm in self.swarms.values()), self._removals.over())
         for bucket in (self._up, self._down, *chain.from_iterable(self._torrent_buckets.values())):
             bucket.close()
-        await gatherResults([ending() for ending in self.on_stopped], consumeErrors=True)
-        await self._workers.stop()
+        await self._all(*(ending() for ending in self.on_stopped))
+        await self._threads.stop()
+
+    async def _all(self, *endings: Deferred[None]) -> None:
+        """Wait for each of them: what one cannot end must not keep the others from ending in order."""
+        for ending in endings:
+            ending.addErrback(lambda failure: self.log.failure("stopping", failure))
+        await DeferredList(endings)
 
     def _route(self, handshake: Handshake) -> Swarm | None:
         return self.swarms.get(handshake.info_hash)

@@ -102,20 +102,19 @@ class Ledger:
         """Enter a block of a piece that is not under way: too late, or just in time to start it again."""
         books = self._books
         number = self._number(piece, begin)
-        if account.asked.pop(number, None) is not None:  # a rival was faster, and its piece is complete
+        outstanding = number in account.asked
+        if not (outstanding or number in account.late) or length != self._block(number)[2]:
+            return _UNASKED
+        if outstanding:  # a rival was faster, and its piece is complete
+            del account.asked[number]
             account.heard_at = now
             books.release(peer, number)
             return _DUPLICATE
-        if number not in account.late:
-            return _UNASKED
         if piece in books.complete or piece in books.held or len(books.started) >= self._max_started:
             del account.late[number]
             return _DUPLICATE
-        started = books.start(piece, now, alone=False)
-        receipt = self.received(peer, piece, begin, length, now)
-        if receipt is _UNASKED:  # of another length
-            books.forget(started)
-        return receipt
+        books.start(piece, now, alone=False)
+        return self.received(peer, piece, begin, length, now)
 
     def rivals(self, piece: int, begin: int) -> list[RemotePeer]:
         """

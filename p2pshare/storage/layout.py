@@ -27,14 +27,20 @@ def file_names(metainfo: Metainfo) -> tuple[FileNames, ...]:
     files are ever written under one name; the same torrent always comes to the same names.
     """
     finals = [entry.path if metainfo.is_single else (metainfo.name, *entry.path) for entry in metainfo.files]
-    # Folders count as taken too. Compared as filesystems do that ignore case: a spare ".part" hurts nobody.
-    taken = {_folded(final[:depth]) for final in finals for depth in range(1, len(final) + 1)}
+    # Folders count too. Compared as filesystems do that ignore case: one ".part" too many hurts nobody.
+    taken = {
+        _folded(final[:depth])
+        for final in finals
+        for depth, name in enumerate(final, start=1)
+        if name.casefold().endswith(PART)
+    }
     names = []
     for final in finals:
         part = (*final[:-1], final[-1] + PART)
-        while _folded(part) in taken:
+        while taken and _folded(part) in taken:
             part = (*part[:-1], part[-1] + PART)
-        taken.add(_folded(part))
+        if taken:
+            taken.add(_folded(part))
         names.append(FileNames(final, part))
     return tuple(names)
 

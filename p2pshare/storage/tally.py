@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import accumulate
+
 from attrs import define, field
 
 from p2pshare.bitfield import Bitfield
@@ -16,12 +18,17 @@ class FileTally:
     _lacking: list[int] = field(init=False)
 
     def __attrs_post_init__(self) -> None:
-        self._lacking = [len(self._geometry.pieces_of(file)) for file in range(len(self._geometry.file_lengths))]
+        self.count(Bitfield(self._geometry.num_pieces))
 
     def count(self, have: Bitfield) -> None:
         """Start over from a set of pieces."""
-        for file in range(len(self._lacking)):
-            self._lacking[file] = sum(piece not in have for piece in self._geometry.pieces_of(file))
+        size, pieces = self._geometry.piece_length, range(self._geometry.num_pieces)
+        missing_before = list(accumulate((piece not in have for piece in pieces), initial=0))
+        ends = accumulate(self._geometry.file_lengths)
+        self._lacking = [
+            missing_before[-(-end // size)] - missing_before[(end - length) // size] if length else 0
+            for end, length in zip(ends, self._geometry.file_lengths, strict=True)
+        ]
 
     def got(self, piece: int) -> list[int]:
         """

@@ -51,6 +51,10 @@ class TrackerStatus(Seam):
     def state(self) -> str:
         """How it is going, in words."""
 
+    @property
+    def last_error(self) -> str | None:
+        """Why it is not going well."""
+
 
 class Discovery(Seam):
     """Finds peers and tells the world of our progress; an Announcer."""

@@ -13,10 +13,10 @@ from p2pshare import __version__
 from p2pshare.addresses import is_ipv6, pack_compact, unpack_ipv4, unpack_ipv6
 from p2pshare.errors import RequestRefused
 from p2pshare.ids import PEER_ID_SIZE
+from p2pshare.tracker.hits import Hits
 from p2pshare.tracker.logic import AskedTooSoon, Tracker
 from p2pshare.tracker.names import Found, Names
 from p2pshare.tracker.settings import TrackerSettings
-from p2pshare.tracker.swarm import Hits
 from p2pshare.web.limits import LimitedRequest
 from p2pshare.web.paths import View
 from p2pshare.wire.announce import AnnounceResponse, PeerEntry

@@ -10,8 +10,9 @@ from attrs import define, field
 
 from p2pshare.addresses import Address, is_dialable, is_numeric, pack_compact
 from p2pshare.errors import RequestRefused
+from p2pshare.tracker.hits import Hits
 from p2pshare.tracker.settings import TrackerSettings
-from p2pshare.tracker.swarm import Contact, Hits
+from p2pshare.tracker.swarm import Contact
 from p2pshare.web.rates import RateLimit
 from p2pshare.web.sources import Source
 from p2pshare.wire.announce import AnnounceRequest, Event, ScrapeCounts

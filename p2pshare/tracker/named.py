@@ -38,14 +38,26 @@ class NamedMembers:
         """Count those that have everything."""
         return sum(member.is_seed for member in self.members.values())
 
-    def report(self, address: Address, peer_id: bytes, is_seed: bool, now: float) -> NamedMember:
-        """Note that a member announced, an old or a new one."""
+    def refresh(self, address: Address, peer_id: bytes, is_seed: bool, now: float) -> bool:
+        """Note an announce of a member that is what it was, seed or leech; False: there is no such member."""
         member = self.members.get(address)
-        if member is None:
-            member = self.members[address] = NamedMember(peer_id, is_seed, now)
-        else:
-            member.peer_id, member.is_seed, member.seen = peer_id, is_seed, now
-        return member
+        if member is None or member.is_seed != is_seed:
+            return False
+        member.peer_id, member.seen = peer_id, now
+        return True
+
+    def join(self, address: Address, peer_id: bytes, is_seed: bool, now: float) -> None:
+        """Take in a member that is new, or has become a seed, or a leech again."""
+        former = self.members.get(address)
+        self.members[address] = NamedMember(peer_id, is_seed, now, 0 if former is None else former.counted)
+
+    def complete(self, address: Address) -> bool:
+        """Note that a member got its last piece; say whether that is news."""
+        member = self.members.get(address)
+        if member is None or member.counted:
+            return False
+        member.counted = 1
+        return True
 
     def silent_since(self, before: float) -> list[Address]:
         """List the members whose last announce is older than that."""

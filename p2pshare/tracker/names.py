@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
+import socket
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Sequence
 
 from attrs import define, field
 from twisted.internet.defer import Deferred, DeferredSemaphore, gatherResults
-from twisted.internet.error import DNSLookupError
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from p2pshare.addresses import Address, is_dialable, is_ipv6, is_numeric
 
-LookUp = Callable[[str], "Deferred[Sequence[str]]"]  # a name's hosts in numbers; DNSLookupError: it has none
+LookUp = Callable[[str], "Deferred[Sequence[str]]"]  # a name's hosts in numbers; fails with OSError if it has none
 Found = dict[str, str]  # name -> address
 
 
@@ -73,7 +73,7 @@ class Names:
         return name in self._waiters  # not if the answer was there at once
 
     def _no_address(self, failure: Failure) -> None:
-        failure.trap(DNSLookupError)
+        failure.trap(OSError, UnicodeError)  # gaierror; a name that IDNA cannot encode
 
     def _remember(self, address: str | None, name: str) -> None:
         self._known[name] = (self._clock.seconds() + self.lifetime, address)
@@ -88,3 +88,8 @@ def _best(hosts: Sequence[str]) -> str | None:
     """Choose one address that could be dialled, IPv4 before IPv6, as more peers can reach it."""
     usable = [host for host in hosts if is_numeric(host) and is_dialable(Address(host, 1))]
     return min(usable, key=is_ipv6, default=None)
+
+
+def hosts_of(name: str) -> list[str]:
+    """Ask the system for the addresses of a name; blocks, for seconds if the name servers are away."""
+    return [str(info[4][0]) for info in socket.getaddrinfo(name, None, type=socket.SOCK_STREAM)]

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from attrs import Factory, field, frozen
+from attrs import Attribute, Factory, field, frozen
 
+from p2pshare.addresses import is_numeric
 from p2pshare.rates import parse_duration
 from p2pshare.settings import PARSE, are_networks, between, one_of
 from p2pshare.web.limits import WebLimits
@@ -14,7 +15,13 @@ SECTION = "tracker"  # of the settings file
 
 _DAY = 86400
 _TIME: dict[str, Any] = {PARSE: parse_duration}
+_BODY = 65536  # bytes; no announce has one, but whoever posts one shall learn that by the status 405
 _COUNT = between(1, 10_000_000)
+
+
+def _is_address(instance: Any, attribute: Attribute[Any], value: str) -> None:
+    if not is_numeric(value):
+        raise ValueError(f'is "{value}": expected an IP address of this machine, "0.0.0.0" or "::" for all')
 
 
 @frozen
@@ -37,13 +44,13 @@ class TrackerLimits:
     idle: float = field(default=60.0, validator=between(0.1, _DAY), metadata=_TIME)
 
     def web(self) -> WebLimits:
-        """Give the site its share; nothing a tracker understands has a body."""
+        """Give the site its share."""
         return WebLimits(
             connections=self.connections,
             connections_per_address=self.connections_per_address,
             header_deadline=self.header_deadline,
             idle=self.idle,
-            body_bytes=0,
+            body_bytes=_BODY,
         )
 
 
@@ -51,7 +58,7 @@ class TrackerLimits:
 class TrackerSettings:
     """One tracker. Times are seconds; in a file they may also be texts such as "30m"."""
 
-    bind: str = "127.0.0.1"
+    bind: str = field(default="127.0.0.1", validator=_is_address)
     port: int = field(default=8000, validator=between(0, 65535))  # 0: any free one
     interval: int = field(default=1800, validator=between(1, _DAY))
     min_interval: int = field(default=60, validator=between(1, _DAY))

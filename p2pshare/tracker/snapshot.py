@@ -21,7 +21,7 @@ from p2pshare.errors import StorageError
 from p2pshare.ids import INFO_HASH_SIZE, PEER_ID_SIZE
 from p2pshare.tracker.named import NamedMember, NamedMembers
 from p2pshare.tracker.pool import Pool
-from p2pshare.tracker.swarm import WIDTHS, Swarm
+from p2pshare.tracker.swarm import WIDTH4, WIDTH6, Swarm
 
 VERSION = 1  # raise it with every change of the layout
 
@@ -38,11 +38,17 @@ def encode_head(now: float) -> bytes:
 
 def encode_swarm(info_hash: bytes, swarm: Swarm) -> bytes:
     """Write one swarm; a snapshot is the head and any number of these."""
-    pools = [(key, pool) for key, pool in swarm.pools.items() if len(pool)]
+    pools = [(pool, is_seed) for pool, is_seed in swarm.pools() if len(pool)]
     named = {} if swarm.named is None else swarm.named.members
     parts: list[bytes | bytearray] = [_SWARM.pack(info_hash, swarm.downloaded, len(pools), len(named))]
-    for (width, is_seed), pool in pools:
-        parts += [_POOL.pack(width, is_seed, len(pool)), pool.addresses, pool.peer_ids, _times(pool.seen), pool.counted]
+    for pool, is_seed in pools:
+        parts += [
+            _POOL.pack(pool.width, is_seed, len(pool)),
+            pool.addresses,
+            pool.peer_ids,
+            _times(pool.seen),
+            pool.counted,
+        ]
     for address, member in named.items():
         host = address.host.encode("ascii")
         fields = (member.peer_id, member.is_seed, member.counted, member.seen, address.port, len(host))
@@ -87,11 +93,11 @@ def _decode_swarm(reader: _Reader, random: Callable[[], float], shift: float) ->
     swarm = Swarm(random, downloaded)
     for _ in range(pools):
         width, is_seed, size = reader.unpack(_POOL)
-        if width not in WIDTHS.values():
+        if width not in (WIDTH4, WIDTH6):
             raise ValueError(f"addresses of {width} bytes")
         addresses, peer_ids = reader.take(size * width), reader.take(size * PEER_ID_SIZE)
         seen = array("d", [time + shift for time in _read_times(reader.take(size * 8))])
-        swarm.restore(Pool.restored(width, random, addresses, peer_ids, seen, reader.take(size)), is_seed)
+        swarm.put(Pool.restored(width, random, addresses, peer_ids, seen, reader.take(size)), is_seed)
     if named:
         swarm.named = NamedMembers(random)
         for _ in range(named):

@@ -8,9 +8,11 @@ from itertools import islice
 
 from attrs import define, field
 
-from p2pshare.tracker.swarm import Contact, Hits, Swarm
+from p2pshare.tracker.hits import Hits, choose
+from p2pshare.tracker.swarm import Contact, Swarm
 from p2pshare.wire.announce import AnnounceRequest, Event, ScrapeCounts
 
+_STOPPED, _COMPLETED = Event.STOPPED, Event.COMPLETED  # members of an Enum are slow to find
 _AT_ONCE = 256  # swarms that are looked at before others get a turn: well under a millisecond
 
 
@@ -51,17 +53,19 @@ class MemorySwarms:
         self.changes += 1
         info_hash = request.info_hash
         swarm = self.swarms.get(info_hash)
-        if request.event is Event.STOPPED:
+        event = request.event
+        if event is _STOPPED:
             return self._stop(info_hash, swarm, contact)
         if swarm is None:
             swarm = self._new_swarm(info_hash)
         else:
             self.swarms.move_to_end(info_hash)
-        is_completion = request.event is Event.COMPLETED
-        is_seed = is_completion or request.left == 0  # not said: a leech
-        if self._has_room(swarm, contact, most_per_host):
-            swarm.report(contact, request.peer_id, is_seed, now, is_completion)
-        return swarm.hits(contact, is_seed, wanted, with_ids=not (request.compact or request.no_peer_id))
+        is_seed = request.left == 0 or event is _COMPLETED  # left not said: a leech
+        if not swarm.refresh(contact, request.peer_id, is_seed, now) and self._has_room(swarm, contact, most_per_host):
+            swarm.join(contact, request.peer_id, is_seed, now)
+        if event is _COMPLETED:
+            swarm.complete(contact)
+        return choose(swarm, contact, is_seed, wanted, not (request.compact or request.no_peer_id))
 
     def scrape(self, hashes: Iterable[bytes]) -> dict[bytes, ScrapeCounts]:
         """Give the figures of these torrents; zeros for unknown ones."""
@@ -89,8 +93,7 @@ class MemorySwarms:
             return Hits(0, 0)
         swarm.leave(contact)
         self._forget_if_empty(info_hash, swarm)
-        complete = swarm.complete
-        return Hits(complete, len(swarm) - complete)
+        return Hits(*swarm.counts())
 
     def _new_swarm(self, info_hash: bytes) -> Swarm:
         while len(self.swarms) >= self.max_torrents:
@@ -100,9 +103,11 @@ class MemorySwarms:
         return swarm
 
     def _has_room(self, swarm: Swarm, contact: Contact, most_per_host: int | None) -> bool:
-        crowded = most_per_host is not None and swarm.count_at(contact) >= most_per_host
-        if crowded or len(swarm) >= self.max_members:
-            return swarm.last_seen(contact) is not None
+        size = len(swarm)
+        # A count by hosts costs memory, so it is asked for only when it can matter.
+        crowded = most_per_host is not None and size >= most_per_host and swarm.count_at(contact) >= most_per_host
+        if crowded or size >= self.max_members:
+            return swarm.last_seen(contact) is not None  # it takes its own place again
         return True
 
     def _forget_if_empty(self, info_hash: bytes, swarm: Swarm) -> None:
@@ -111,7 +116,4 @@ class MemorySwarms:
 
     @staticmethod
     def _counts(swarm: Swarm | None) -> ScrapeCounts:
-        if swarm is None:
-            return ScrapeCounts(0, 0, 0)
-        complete = swarm.complete
-        return ScrapeCounts(complete, len(swarm) - complete, swarm.downloaded)
+        return ScrapeCounts(0, 0, 0) if swarm is None else ScrapeCounts(*swarm.counts(), swarm.downloaded)

@@ -36,6 +36,13 @@ class Paths(Resource):
         self._views = views
 
     def render(self, request: LimitedRequest) -> bytes | int:
+        answer = self._answer(request)
+        if request.method == b"HEAD" and isinstance(answer, bytes):
+            request.setHeader(b"Content-Length", b"%d" % len(answer))
+            return b""  # or twisted.web writes a line into the log
+        return answer
+
+    def _answer(self, request: LimitedRequest) -> bytes | int:
         view = self._views.get(request.path)
         if view is None:
             return say(request, NOT_FOUND, "not found")

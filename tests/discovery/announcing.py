@@ -29,8 +29,7 @@ class AnnouncerTestCase(SynchronousTestCase):
 
     def setUp(self) -> None:
         self.clock = Clock()
-        self.log: list[tuple[str, Event | None, int | None, int | None]] = []
-        self.times: list[float] = []
+        self.heard: list[tuple[float, str, Event | None]] = []
         self.trackers: dict[str, FakeTracker] = {}
         self.found: list[list[Address]] = []
         self.take: Callable[[list[Address]], object] = self.found.append
@@ -54,18 +53,7 @@ class AnnouncerTestCase(SynchronousTestCase):
         """Make a client for HTTP trackers only; its answers can be changed later."""
         if not url.startswith("http"):
             return None
-        tracker = self.trackers[url] = FakeTracker(url, self.log, lambda _: answer(1800))
-        note_request = tracker.requests.append
-
-        class Times(list[AnnounceRequest]):
-            """Notes the time of each announce beside it."""
-
-            def append(inner, request: AnnounceRequest) -> None:  # noqa: N805
-                self.times.append(self.clock.seconds())
-                super().append(request)
-
-        del note_request
-        tracker.requests = Times()
+        tracker = self.trackers[url] = FakeTracker(url, self.heard, self.clock.seconds, lambda _: answer(1800))
         return tracker
 
     def describe(self) -> AnnounceRequest:
@@ -76,10 +64,10 @@ class AnnouncerTestCase(SynchronousTestCase):
             b"h" * 20, b"-P20100-abcdefghijkl", 6881, uploaded=7, left=self.left, numwant=self.numwant
         )
 
-    def heard(self) -> list[tuple[float, str, Event | None]]:
-        """Tell who heard which event when."""
-        return [(time, entry[0], entry[1]) for time, entry in zip(self.times, self.log, strict=True)]
+    def events(self) -> list[Event | None]:
+        """Tell the events in the order in which they were heard."""
+        return [event for _, _, event in self.heard]
 
     def run_for(self, seconds: float, step: float = 1.0) -> None:
-        """Let time pass in steps."""
-        self.clock.pump([step] * round(seconds / step))
+        """Let what is due happen, and then time pass in steps."""
+        self.clock.pump([0.0] + [step] * round(seconds / step))

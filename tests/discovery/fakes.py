@@ -97,16 +97,17 @@ Outcome = AnnounceResponse | Exception
 
 @define(eq=False)
 class FakeTracker:
-    """Writes down (name, event, left, numwant) of each announce in a log it shares with others, and answers."""
+    """Writes down (time, url, event) of each announce in a log it shares with others, and answers."""
 
-    name: str
-    log: list[tuple[str, Event | None, int | None, int | None]]
-    outcome: Callable[[AnnounceRequest], Outcome | Deferred[AnnounceResponse]]
+    url: str
+    log: list[tuple[float, str, Event | None]]
+    now: Callable[[], float]
+    outcome: Callable[[AnnounceRequest], Outcome | Deferred[AnnounceResponse]]  # may be changed at any time
     requests: list[AnnounceRequest] = field(factory=list)
 
     def announce(self, request: AnnounceRequest) -> Deferred[AnnounceResponse]:
         self.requests.append(request)
-        self.log.append((self.name, request.event, request.left, request.numwant))
+        self.log.append((self.now(), self.url, request.event))
         outcome = self.outcome(request)
         if isinstance(outcome, Deferred):
             return outcome

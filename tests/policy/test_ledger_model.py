@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from os import environ
 from random import Random
 
 from hypothesis import HealthCheck, settings
@@ -15,6 +16,7 @@ from p2pshare.policy.remote_peer import RemotePeer
 from p2pshare.policy.started import Block
 from tests.policy.peers import a_peer, bits
 
+EXAMPLES = int(environ.get("P2PSHARE_EXAMPLES", "100"))  # the same ones each time; thousands: random ones
 PIECES = 7
 GEOMETRY = Geometry(3 * BLOCK_SIZE, (PIECES * 3 * BLOCK_SIZE - BLOCK_SIZE - 5000,))  # the last piece: 1 block and a bit
 TIMEOUT = 60.0
@@ -255,6 +257,11 @@ class LedgerMachine(RuleBasedStateMachine):
 
 
 LedgerMachine.TestCase.settings = settings(
-    max_examples=100, stateful_step_count=60, deadline=None, suppress_health_check=list(HealthCheck)
+    max_examples=EXAMPLES,
+    stateful_step_count=60,
+    deadline=None,
+    database=None,
+    derandomize=EXAMPLES <= 200,
+    suppress_health_check=list(HealthCheck),
 )
 LedgerModelTests = LedgerMachine.TestCase

@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable, Mapping
 from hashlib import sha1
 from pathlib import Path
+from queue import Queue
 from random import Random
 from typing import Any
 
@@ -13,6 +14,8 @@ from twisted.internet.defer import Deferred, execute
 
 from p2pshare.geometry import BLOCK_SIZE
 from p2pshare.metainfo import FileEntry, Metainfo
+
+PATIENCE = 10.0  # seconds until a test that waits for a thread gives up
 
 
 def run_now(function: Callable[..., Any], *args: Any) -> Deferred[Any]:
@@ -40,6 +43,29 @@ class Steps:
         """Do all of it, and what it leads to."""
         while self.waiting:
             self.step()
+
+
+class Crossing:
+    """A reactor's one method, and the turns of its loop when the test wants them."""
+
+    def __init__(self) -> None:
+        self._calls: Queue[Callable[[], Any]] = Queue()
+
+    def callFromThread(self, function: Callable[[], Any]) -> None:
+        self._calls.put(function)
+
+    def turn(self) -> None:
+        """Wait for the next wake-up and do what it asks for."""
+        self._calls.get(timeout=PATIENCE)()
+
+    def turn_until(self, done: Deferred[Any]) -> None:
+        """Do what wake-ups ask for until something has its result."""
+        while not done.called:
+            self.turn()
+
+    def is_quiet(self) -> bool:
+        """Whether no wake-up waits."""
+        return self._calls.empty()
 
 
 def some_bytes(length: int, seed: int = 0) -> bytes:

@@ -2,35 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from queue import Empty, Queue
+from queue import Empty
 from threading import Event, current_thread
-from typing import Any
 
 from twisted.trial.unittest import SynchronousTestCase
 
 from p2pshare.errors import StorageError
 from p2pshare.storage.workers import Workers
-
-PATIENCE = 10.0  # seconds until a test that waits for a thread gives up
-
-
-class Crossing:
-    """A reactor's one method, and the turns of its loop when the test wants them."""
-
-    def __init__(self) -> None:
-        self._calls: Queue[Callable[[], Any]] = Queue()
-
-    def callFromThread(self, function: Callable[[], Any]) -> None:
-        self._calls.put(function)
-
-    def turn(self) -> None:
-        """Wait for the next wake-up and do what it asks for."""
-        self._calls.get(timeout=PATIENCE)()
-
-    def is_quiet(self) -> bool:
-        """Whether no wake-up waits."""
-        return self._calls.empty()
+from tests.storage.fakes import PATIENCE, Crossing
 
 
 class WorkersTests(SynchronousTestCase):

@@ -118,6 +118,45 @@ class ProcessTests(SynchronousTestCase):
         self.assertEqual(done.stdout, "[]\n")
 
 
+class TrackerTests(SynchronousTestCase):
+    """A real tracker in a process of its own."""
+
+    def setUp(self) -> None:
+        self.tracker = subprocess.Popen(
+            [*P2PSHARE, "tracker", "--port", "0", "--no-state"], stderr=PIPE, env=ENVIRONMENT, text=True
+        )
+        self.addCleanup(self.tracker.kill)
+        self.url = self.tracker.stderr.readline().split()[-1]
+
+    def test_scrape(self) -> None:
+        """It says where it listens, and a torrent that nobody has announced has no peers there."""
+        file, _ = torrent_of(content(Path(self.mktemp())))
+        done = subprocess.run(
+            [*P2PSHARE, "scrape", file, "-t", self.url], capture_output=True, env=ENVIRONMENT, text=True, timeout=WAIT
+        )
+        self.assertEqual(done.stdout, f"{self.url}: seeds 0, leeches 0, downloads 0\n")
+        self.assertEqual(done.returncode, ExitCode.OK)
+
+    def test_stopped(self) -> None:
+        """Ctrl-C is how it ends well."""
+        self.tracker.send_signal(signal.SIGINT)
+        _, errors = self.tracker.communicate(timeout=WAIT)
+        self.assertEqual((self.tracker.returncode, errors), (ExitCode.OK, ""))
+
+    def test_port_taken(self) -> None:
+        """A second one on the same port is one line, exit code 1."""
+        port = self.url.rpartition(":")[2].partition("/")[0]
+        done = subprocess.run(
+            [*P2PSHARE, "tracker", "--port", port, "--no-state"],
+            stderr=PIPE,
+            env=ENVIRONMENT,
+            text=True,
+            timeout=WAIT,
+        )
+        self.assertEqual(done.returncode, ExitCode.ERROR)
+        self.assertEqual(done.stderr, f"p2pshare: cannot listen on 127.0.0.1:{port}: Address already in use\n")
+
+
 class StoppingTests(SynchronousTestCase):
     """A command that runs the reactor and is told to stop."""
 

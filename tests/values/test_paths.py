@@ -31,7 +31,18 @@ class SafeComponentTests(SynchronousTestCase):
 
     def test_ordinary_names_stay(self) -> None:
         """Names people use are left as they are, in any script."""
-        for name in ("a", "read me.txt", ".hidden", "~backup", "Ünï.mkv", "日本語.txt", "a;b=c [1] {2}", "10:30", "😀"):
+        for name in (
+            "a",
+            "read me.txt",
+            ".hidden",
+            "~backup",
+            "Ünï.mkv",
+            "日本語.txt",
+            "a;b=c [1] {2}",
+            "10:30",
+            "On: off",
+            "😀",
+        ):
             self.assertEqual(safe_component(name.encode()), name)
 
     def test_f7_separators_and_drives_are_neutralised(self) -> None:

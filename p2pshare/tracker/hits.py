@@ -1,0 +1,95 @@
+"""Which members of a swarm one of them learns about."""
+
+from __future__ import annotations
+
+from attrs import frozen
+
+from p2pshare.addresses import Address
+from p2pshare.tracker.pool import Pool
+from p2pshare.tracker.swarm import WIDTH4, WIDTH6, Contact, Swarm
+from p2pshare.wire.announce import PeerEntry
+
+_SEED_SHARE = 4  # of what a leech gets, at least one in four is a seed where there are enough
+
+# How a member can be reached; and whom one of each kind hears of first: those it can surely reach itself.
+_V4, _V6, _NAME = range(3)
+_ORDER = {_V4: (_V4, _V6, _NAME), _V6: (_V6, _V4, _NAME), _NAME: (_NAME, _V4, _V6)}
+
+
+@frozen
+class Hits:
+    """
+    What a member learns: the size of the swarm, itself included, and some of the others.
+
+    ``packed4`` and ``packed6`` are compact addresses, ``ids4`` and ``ids6`` their peer_ids where asked for.
+    """
+
+    complete: int
+    incomplete: int
+    packed4: bytes = b""
+    packed6: bytes = b""
+    ids4: bytes = b""
+    ids6: bytes = b""
+    named: tuple[PeerEntry, ...] = ()
+
+
+def choose(swarm: Swarm, asker: Contact, is_seed: bool, wanted: int, with_ids: bool) -> Hits:
+    """
+    Choose members at random for one who asks: not itself, and no seeds if it is a seed, as they have no use for it.
+
+    :param with_ids: the reply has room for peer_ids.
+    """
+    complete, incomplete = swarm.counts()
+    packed4 = packed6 = ids4 = ids6 = b""
+    named: tuple[PeerEntry, ...] = ()
+    for kind in _ORDER[_kind(asker)]:
+        if wanted <= 0:
+            break
+        if kind == _V4:
+            seeds = None if is_seed else swarm.seeds4
+            packed4, ids4 = _sample(swarm.leeches4, seeds, asker, wanted, with_ids)
+            wanted -= len(packed4) // WIDTH4
+        elif kind == _V6:
+            seeds = None if is_seed else swarm.seeds6
+            packed6, ids6 = _sample(swarm.leeches6, seeds, asker, wanted, with_ids)
+            wanted -= len(packed6) // WIDTH6
+        elif swarm.named is not None:
+            found = swarm.named.sample(wanted, asker, is_seed)
+            named = tuple([PeerEntry(address.host, address.port, peer_id) for address, peer_id in found])
+            wanted -= len(named)
+    return Hits(complete, incomplete, packed4, packed6, ids4, ids6, named)
+
+
+def _kind(contact: Contact) -> int:
+    if isinstance(contact, Address):
+        return _NAME
+    return _V4 if len(contact) == WIDTH4 else _V6
+
+
+def _sample(
+    leeches: Pool | None, seeds: Pool | None, asker: Contact, wanted: int, with_ids: bool
+) -> tuple[bytes, bytes]:
+    """Choose members with addresses of one width, for a leech if there are seeds: joined addresses, joined peer_ids."""
+    packed = ids = b""
+    if leeches is not None:
+        without = leeches.find(asker)
+        others = len(leeches.seen) - (without is not None)
+        from_leeches = min(others, wanted - (0 if seeds is None else _share(len(seeds.seen), others, wanted)))
+        where = leeches.sample(from_leeches, without)
+        packed = leeches.packed(where)
+        if with_ids:
+            ids = leeches.ids(where)
+        wanted -= from_leeches
+    if seeds is not None and wanted:
+        where = seeds.sample(wanted, None)
+        packed += seeds.packed(where)
+        if with_ids:
+            ids += seeds.ids(where)
+    return packed, ids
+
+
+def _share(seeds: int, leeches: int, wanted: int) -> int:
+    """Tell how many of the members a leech gets are seeds: their part of the swarm, and never next to none."""
+    if seeds + leeches <= wanted:
+        return seeds
+    return min(seeds, max(wanted * seeds // (seeds + leeches), wanted // _SEED_SHARE))
