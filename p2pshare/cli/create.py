@@ -32,6 +32,7 @@ from p2pshare.storage import create as storage
 
 @click.command(
     "create",
+    short_help="Make a torrent of a file or a folder.",
     epilog=examples(
         "p2pshare create big.iso -t http://localhost:8000/announce",
         "p2pshare create photos/ -t http://a.example/announce,http://b.example/announce -o /tmp/",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterable
 from types import FrameType
 from typing import Any, TypeVar
 
@@ -29,33 +29,40 @@ def run(task: Callable[[Any], Coroutine[Deferred[Any], Any, _Result]]) -> _Resul
     from twisted.internet import reactor as installed
 
     reactor: Any = installed
+    running: list[Deferred[_Result]] = []
     outcome: list[Any] = []
     signals: list[int] = []
 
+    def stop(signum: int, _frame: FrameType | None) -> None:
+        _handle(taken, signal.SIG_DFL)
+        signals.append(signum)
+        reactor.callFromThread(lambda: running[0].cancel())  # begun by then: it is the first that the reactor does
+
     def begin() -> None:
-        running = Deferred.fromCoroutine(task(reactor))
-
-        def stop(signum: int, _frame: FrameType | None) -> None:
-            for number in STOPPING:
-                if signal.getsignal(number) is stop:
-                    signal.signal(number, signal.SIG_DFL)
-            signals.append(signum)
-            reactor.callFromThread(running.cancel)
-
-        for number in STOPPING:
-            if signal.getsignal(number) != signal.SIG_IGN:  # nohup, or a shell's background job
-                signal.signal(number, stop)
-        running.addBoth(end)
+        running.append(Deferred.fromCoroutine(task(reactor)))
+        running[0].addBoth(end)
 
     def end(result: object) -> None:
         outcome.append(result)
         reactor.stop()
 
+    before = {number: signal.getsignal(number) for number in STOPPING}
+    taken = [number for number in STOPPING if before[number] != signal.SIG_IGN]  # nohup, a shell's background job
+    _handle(taken, stop)
     reactor.callWhenRunning(begin)
-    reactor.run()
+    try:
+        reactor.run(installSignalHandlers=False)  # ours are there already: no signal finds none
+    finally:
+        for number in taken:
+            signal.signal(number, before[number])
     result: Any = outcome[0]
     if isinstance(result, Failure):
         if signals:
             raise interrupted(signals[0]) from result.value
         result.raiseException()
     return result  # type: ignore[no-any-return]
+
+
+def _handle(numbers: Iterable[signal.Signals], handler: Any) -> None:
+    for number in numbers:
+        signal.signal(number, handler)

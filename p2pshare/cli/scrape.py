@@ -56,7 +56,11 @@ class Answer:
         }
 
 
-@click.command("scrape", epilog=examples("p2pshare scrape big.iso.torrent", "p2pshare scrape big.iso.torrent --json"))
+@click.command(
+    "scrape",
+    short_help="Ask trackers how many peers they know.",
+    epilog=examples("p2pshare scrape big.iso.torrent", "p2pshare scrape big.iso.torrent --json"),
+)
 @click.argument("file", metavar="FILE")
 @trackers_option()
 @json_option("Print one JSON object with the answers of all trackers.")

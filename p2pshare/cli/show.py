@@ -15,7 +15,11 @@ from p2pshare.metainfo import Metainfo
 from p2pshare.rates import format_size
 
 
-@click.command("show", epilog=examples("p2pshare show big.iso.torrent", "p2pshare show --json *.torrent | jq .name"))
+@click.command(
+    "show",
+    short_help="Show what torrent files say.",
+    epilog=examples("p2pshare show big.iso.torrent", "p2pshare show --json *.torrent | jq .name"),
+)
 @click.argument("files", metavar="FILE...", nargs=-1, required=True)
 @json_option("Print one JSON object a line, one for each file.")
 def command(files: tuple[str, ...], as_json: bool) -> None:

@@ -33,6 +33,7 @@ class ForeignOptions(click.Command):
 
 @click.command(
     "tracker",
+    short_help="Run a tracker until Ctrl-C.",
     cls=ForeignOptions,
     context_settings={"ignore_unknown_options": True},
     options_metavar="[OPTIONS]",

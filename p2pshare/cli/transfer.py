@@ -34,6 +34,8 @@ from p2pshare.swarm.swarm import Swarm
 SHOW_EVERY = 0.25  # s; each way of showing keeps its own, slower pace
 STOP_WITHIN = 5.0  # s from the first signal to the end, whatever hangs
 
+_STOPPING = (signal.SIGINT, signal.SIGTERM)
+
 
 @define(eq=False)
 class Transfer:
@@ -70,10 +72,10 @@ class Transfer:
         self._showing = LoopingCall(self._show)
         self._showing.clock = self._reactor
         self._progress_at = self._reactor.seconds()
-        previous = {number: signal.signal(number, self._signalled) for number in (signal.SIGINT, signal.SIGTERM)}
+        previous = {number: signal.signal(number, self._signalled) for number in _STOPPING}
         self._reactor.callWhenRunning(self._begin)
         try:
-            self._reactor.run(installSignalHandlers=False)
+            self._reactor.run()  # with its signal handlers: without SIGCHLD it never hears that the hook has ended
         finally:
             for number, handler in previous.items():
                 signal.signal(number, handler)
@@ -82,6 +84,8 @@ class Transfer:
             raise self._outcome
 
     def _begin(self) -> None:
+        for number in _STOPPING:
+            signal.signal(number, self._signalled)  # the reactor has put its own there
         self._session.startService()
         self._showing.start(SHOW_EVERY).addErrback(self._bug)
 

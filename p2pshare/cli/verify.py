@@ -22,6 +22,7 @@ _RANGES_SHOWN = 10  # of bad pieces; --json has them all
 
 @click.command(
     "verify",
+    short_help="Compare content with its torrent.",
     epilog=examples(
         "p2pshare verify big.iso.torrent ~/Downloads", "p2pshare verify big.iso.torrent renamed.iso --json"
     ),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Iterable
 from typing import Any
 
@@ -9,6 +10,7 @@ from twisted.internet.error import CannotListenError
 from twisted.internet.interfaces import IListeningPort
 from twisted.internet.protocol import ServerFactory
 
+from p2pshare.addresses import Address
 from p2pshare.errors import PortError
 
 
@@ -27,8 +29,9 @@ def listen(reactor: Any, ports: Iterable[int], factory: ServerFactory, bind: str
             try:
                 return reactor.listenTCP(port, factory, interface=interface, backlog=128)  # type: ignore[no-any-return]
             except CannotListenError as error:
-                reason = error.socketError.strerror or str(error.socketError)
-                problem = f"cannot listen on {bind or 'port'} {port}: {reason.lower()}"
-                if error.socketError.errno == 98:  # EADDRINUSE: the other family would not help
-                    break
+                reason = getattr(error.socketError, "strerror", None) or str(error.socketError)
+                where = f"port {port}" if bind is None else str(Address(bind, port))
+                problem = f"cannot listen on {where}: {reason.lower()}"
+                if getattr(error.socketError, "errno", None) == errno.EADDRINUSE:
+                    break  # the other family would not help
     raise PortError(problem)

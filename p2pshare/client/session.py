@@ -60,8 +60,9 @@ class Session(Service):
     threads: Threads | None = field(kw_only=True, default=None)  # None: some of our own
     on_stopped: list[Callable[[], Deferred[None]]] = field(init=False, factory=list)  # what ends with us
     peer_id: bytes = field(init=False)
+    port: int = field(init=False, default=0)  # where we listen; once closed, where we did: goodbyes still name it
     swarms: dict[bytes, Swarm] = field(init=False, factory=dict)
-    _port: IListeningPort | None = field(init=False, default=None)
+    _listening: IListeningPort | None = field(init=False, default=None)
     _leaving: set[bytes] = field(init=False, factory=set)  # removed, and not quite stopped
     _removals: Ongoing = field(init=False, factory=Ongoing)
     log = Logger()
@@ -75,11 +76,6 @@ class Session(Service):
         self._up = Bucket(self.reactor, settings.limit_up)
         self._down = Bucket(self.reactor, settings.limit_down)
         self._torrent_buckets: dict[bytes, tuple[Bucket, Bucket]] = {}
-
-    @property
-    def port(self) -> int:
-        """The port we listen on, 0 before that."""
-        return 0 if self._port is None else _port_of(self._port)
 
     def add(self, content: Metainfo, folder: Path, *, peers: Sequence[Address] = (), seed_only: bool = False) -> Swarm:
         """
@@ -147,12 +143,13 @@ class Session(Service):
 
         :raise PortError: it cannot be had.
         """
-        if self._port is not None:
+        if self._listening is not None:
             return
         wanted = self.settings.port
         ports = chain(DEFAULT_PORTS, (0,)) if wanted is None else (wanted,)
         factory = AcceptFactory(self.reactor, self._route, self._budget)
-        self._port = listen(self.reactor, ports, factory, self.settings.bind)
+        self._listening = listen(self.reactor, ports, factory, self.settings.bind)
+        self.port = _port_of(self._listening)
         self.log.info("listening for peers on port {port}", port=self.port)
 
     def startService(self) -> None:
@@ -166,13 +163,13 @@ class Session(Service):
         return Deferred.fromCoroutine(self._stop())
 
     async def _stop(self) -> None:
-        if self._port is not None:
-            port, self._port = self._port, None
-            await maybeDeferred(port.stopListening)
+        if self._listening is not None:
+            listening, self._listening = self._listening, None
+            await maybeDeferred(listening.stopListening)
         await self._all(*(swarm.stopService() for swarm in self.swarms.values()), self._removals.over())
         for bucket in (self._up, self._down, *chain.from_iterable(self._torrent_buckets.values())):
             bucket.close()
-        await self._all(*(ending() for ending in self.on_stopped))
+        await self._all(*map(maybeDeferred, self.on_stopped))
         await self._threads.stop()
 
     async def _all(self, *endings: Deferred[None]) -> None:

@@ -144,11 +144,11 @@ class WatchedFolder(Service):
             del self._files[name]
         fresh = {name: intake for name, sighting in seen.items() if (intake := self._note(name, sighting)) is not None}
         self._remove_unnamed()
-        for name, intake in fresh.items():
-            self._add(name, intake)
-            await deferLater(self._clock, 0)  # hundreds may come at once, and peers must not wait for all of them
-            if not self.running:
-                return
+        for turn, (name, intake) in enumerate(fresh.items()):
+            if turn:  # hundreds may come at once, and peers must not wait for all of them
+                await deferLater(self._clock, 0)
+            if self.running:
+                self._add(name, intake)
 
     def _complain(self, trouble: str) -> None:
         if trouble != self._trouble:

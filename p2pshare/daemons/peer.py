@@ -19,6 +19,7 @@ from p2pshare.client.intake import Intake, take_in
 from p2pshare.client.session import Session, Threads
 from p2pshare.client.settings import SECTION, PeerSettings
 from p2pshare.client.watch import WatchedFolder
+from p2pshare.daemons.clock import make_monotonic
 from p2pshare.daemons.signals import stop_on_signals
 from p2pshare.daemons.state import StateLock
 from p2pshare.daemons.twistd import DaemonOptions, Started
@@ -119,12 +120,12 @@ def makeService(options: Options) -> IService:
     """Build the service that twistd starts."""
     from twisted.internet import reactor
 
+    if options.parent is not None:  # this process is ours
+        make_monotonic(reactor)
+        _allow_many_files()
+        reactor.callWhenRunning(stop_on_signals, reactor)
     service = PeerService(options.settings, options.torrents, reactor, SystemRandom())
-    if options.parent is None:
-        return service
-    _allow_many_files()
-    reactor.callWhenRunning(stop_on_signals, reactor)
-    return Started(service)
+    return service if options.parent is None else Started(service)
 
 
 def _allow_many_files() -> None:
@@ -186,9 +187,7 @@ class PeerService(MultiService):
                 self._lock.release()
                 done.callback(None)
 
-        stopping = maybeDeferred(super().stopService)
-        stopping.addErrback(lambda failure: self.log.failure("stopping", failure))
-        stopping.addBoth(stopped)
+        maybeDeferred(super().stopService).addBoth(stopped)
         return done
 
     def _give_up(self, done: Deferred[None]) -> None:

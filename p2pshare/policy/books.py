@@ -62,7 +62,6 @@ class Books:
         del self.started[piece.piece]
         self.open.pop(piece.piece, None)
         self._rest(piece)
-        piece.free = 0  # nobody claims anything here any more
         self.picker.give_back(piece.piece)
 
     def settle(self, index: int) -> None:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import os
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from threading import Lock
 
 from attrs import define, field
+
+from p2pshare.storage.disk import OS_DISK, Disk
 
 
 @define(eq=False)
@@ -31,6 +32,7 @@ class Descriptors:
 
     _opener: Callable[[int, bool], int]  # (file, writable) -> fd; called by one thread at a time
     _limit: int = field(kw_only=True, default=100)
+    _disk: Disk = field(kw_only=True, default=OS_DISK)
     _open: OrderedDict[int, Descriptor] = field(init=False, factory=OrderedDict)  # least recently used first
     _lock: Lock = field(init=False, factory=Lock)  # held for a moment only, never over a system call
     _naming: Lock = field(init=False, factory=Lock)  # held while a file is opened or gets another name
@@ -67,7 +69,7 @@ class Descriptors:
             descriptor.borrowers -= 1
             closing = descriptor.retired and not descriptor.borrowers
         if closing:
-            os.close(descriptor.fd)
+            self._disk.close(descriptor.fd)
 
     @contextmanager
     def renaming(self, file: int) -> Iterator[None]:
@@ -75,7 +77,7 @@ class Descriptors:
         with self._naming:
             with self._lock:
                 gone = self._retire(self._open.pop(file, None))
-            _close(gone)
+            self._close(gone)
             yield
 
     def close(self) -> None:
@@ -83,7 +85,7 @@ class Descriptors:
         with self._lock:
             gone = [fd for descriptor in self._open.values() for fd in self._retire(descriptor)]
             self._open.clear()
-        _close(gone)
+        self._close(gone)
 
     def _borrow(self, file: int, writable: bool) -> Descriptor | None:
         with self._lock:
@@ -105,7 +107,7 @@ class Descriptors:
                 self._open[file] = descriptor
                 while len(self._open) > self._limit:
                     gone += self._retire(self._open.popitem(last=False)[1])
-        _close(gone)
+        self._close(gone)
         return descriptor
 
     @staticmethod
@@ -116,7 +118,6 @@ class Descriptors:
         descriptor.retired = True
         return [] if descriptor.borrowers else [descriptor.fd]
 
-
-def _close(fds: list[int]) -> None:
-    for fd in fds:
-        os.close(fd)
+    def _close(self, fds: list[int]) -> None:
+        for fd in fds:
+            self._disk.close(fd)

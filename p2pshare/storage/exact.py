@@ -7,8 +7,8 @@ import os
 from collections.abc import Callable, Sequence
 
 # The kernel's own functions, or fakes in tests.
-PositionedWrite = Callable[[int, memoryview, int], int]
-PositionedRead = Callable[[int, Sequence[memoryview], int], int]
+PositionedWrite = Callable[[int, bytes | memoryview, int], int]
+PositionedRead = Callable[[int, Sequence[bytearray | memoryview], int], int]
 
 
 class ShortRead(Exception):

@@ -14,6 +14,7 @@ from p2pshare.errors import StorageError
 from p2pshare.geometry import FileSpan, Geometry
 from p2pshare.metainfo import Metainfo
 from p2pshare.storage.descriptors import Descriptors
+from p2pshare.storage.disk import Disk
 from p2pshare.storage.exact import ShortRead, read_exactly, write_exactly
 from p2pshare.storage.folder import ContentFolder
 from p2pshare.storage.layout import FileNames, file_names
@@ -51,6 +52,7 @@ class ContentFiles:
     geometry: Geometry = field(init=False)
     names: tuple[FileNames, ...] = field(init=False)
     places: list[Place] = field(init=False)
+    _disk: Disk = field(init=False)
     _descriptors: Descriptors = field(init=False)
     _sized: set[int] = field(init=False, factory=set)  # files whose .part has had its length set
     _nowait: int | None = field(init=False, default=_NOWAIT)  # None once the filesystem is seen not to have it
@@ -59,7 +61,8 @@ class ContentFiles:
         self.geometry = self._metainfo.geometry
         self.names = file_names(self._metainfo)
         self.places = [Place.PAD if entry.pad else Place.MISSING for entry in self._metainfo.files]
-        self._descriptors = Descriptors(self._open_file)
+        self._disk = self.folder.disk
+        self._descriptors = Descriptors(self._open_file, disk=self._disk)
 
     def path(self, file: int) -> str:
         """Spell where a file lies now, for people."""
@@ -95,7 +98,7 @@ class ContentFiles:
                 self._compare(span, view)
             elif place is not Place.PAD:
                 with self._explained(span.file), self._descriptors.borrowed(span.file, writable=True) as fd:
-                    write_exactly(fd, view, span.offset)
+                    write_exactly(fd, view, span.offset, pwrite=self._disk.pwrite)
 
     def read(self, piece: int, begin: int, view: memoryview) -> None:
         """
@@ -161,10 +164,10 @@ class ContentFiles:
         fd = self.folder.open(names.part, os.O_RDWR | (os.O_CREAT if place is Place.MISSING else 0))
         try:
             length = self.geometry.file_lengths[file]
-            if os.fstat(fd).st_size != length:
-                os.ftruncate(fd, length)  # sparse
+            if self._disk.fstat(fd).st_size != length:
+                self._disk.ftruncate(fd, length)  # sparse
         except OSError:
-            os.close(fd)
+            self._disk.close(fd)
             raise
         self._sized.add(file)
         self.places[file] = Place.PART
@@ -183,7 +186,7 @@ class ContentFiles:
             return
         try:
             with self._descriptors.borrowed(span.file) as fd:
-                read_exactly(fd, view, span.offset)
+                read_exactly(fd, view, span.offset, preadv=self._disk.preadv)
         except ShortRead:
             raise ContentLost(f"{self.path(span.file)}: ends before byte {span.offset + span.length}") from None
         except OSError as error:
@@ -201,7 +204,7 @@ class ContentFiles:
         if descriptor is None:
             return False  # opening may wait for the disk too
         try:
-            return os.preadv(descriptor.fd, buffers, span.offset, self._nowait) == span.length
+            return self._disk.preadv(descriptor.fd, buffers, span.offset, self._nowait) == span.length
         except OSError as error:
             if error.errno in _NO_NOWAIT:
                 self._nowait = None

@@ -5,12 +5,13 @@ from __future__ import annotations
 import errno
 import os
 import stat
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from attrs import field, frozen
 
+from p2pshare.storage.disk import OS_DISK, Disk, open_folder
 from p2pshare.storage.layout import Parts
 
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
@@ -33,7 +34,7 @@ class ContentFolder:
     """
 
     path: Path
-    _link: Callable[..., None] = field(kw_only=True, default=os.link)
+    disk: Disk = field(kw_only=True, default=OS_DISK)
 
     def full(self, parts: Parts) -> str:
         """Spell a path for people and error messages."""
@@ -46,9 +47,9 @@ class ContentFolder:
         :raise OSError: it cannot be opened, is no regular file, or a component is a link or no folder.
         """
         with self._parent(parts, create=bool(flags & os.O_CREAT)) as parent, self._blaming(parts):
-            fd = os.open(parts[-1], flags | _BELOW, 0o666, dir_fd=parent)
-            if not stat.S_ISREG(os.fstat(fd).st_mode):
-                os.close(fd)
+            fd = self.disk.open(parts[-1], flags | _BELOW, 0o666, dir_fd=parent)
+            if not stat.S_ISREG(self.disk.fstat(fd).st_mode):
+                self.disk.close(fd)
                 raise OSError(errno.EINVAL, "not a regular file; move it away or choose another folder")
         return fd
 
@@ -64,7 +65,7 @@ class ContentFolder:
                 for name in names:
                     with self._blaming((*parent, name)):
                         try:
-                            found[name] = os.stat(name, dir_fd=fd, follow_symlinks=False)
+                            found[name] = self.disk.stat(name, dir_fd=fd)
                         except FileNotFoundError:
                             continue
         except FileNotFoundError:
@@ -96,40 +97,34 @@ class ContentFolder:
         :raise OSError: the filesystem refuses.
         """
         with self._parent(parts, create=False) as parent, self._blaming(parts):
-            os.unlink(parts[-1], dir_fd=parent)
+            self.disk.unlink(parts[-1], parent)
 
     def _move(self, parent: int, old: str, new: str) -> None:
         try:
-            self._link(old, new, src_dir_fd=parent, dst_dir_fd=parent, follow_symlinks=False)
+            self.disk.link(old, new, parent)
         except OSError as error:
             if error.errno not in _NO_HARD_LINKS:
                 raise
             # Claim the name, which fails if it exists, then move over the empty file that is ours.
-            os.close(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL | _BELOW, dir_fd=parent))
-            os.rename(old, new, src_dir_fd=parent, dst_dir_fd=parent)
+            self.disk.close(self.disk.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL | _BELOW, dir_fd=parent))
+            self.disk.rename(old, new, parent)
         else:
-            os.unlink(old, dir_fd=parent)
+            self.disk.unlink(old, parent)
 
     @contextmanager
     def _parent(self, parts: Parts, *, create: bool) -> Iterator[int]:
         """Hold the folder of a file open, reached step by step."""
         with self._blaming(()):
-            try:
-                fd = os.open(self.path, _FOLDER)
-            except FileNotFoundError:
-                if not create:
-                    raise
-                os.makedirs(self.path, exist_ok=True)
-                fd = os.open(self.path, _FOLDER)
+            fd = open_folder(self.disk, self.path) if create else self.disk.open(self.path, _FOLDER)
         try:
             for depth in range(1, len(parts)):
                 with self._blaming(parts[:depth]):
-                    below = _enter(fd, parts[depth - 1], create=create)
-                os.close(fd)
+                    below = self._enter(fd, parts[depth - 1], create=create)
+                self.disk.close(fd)
                 fd = below
             yield fd
         finally:
-            os.close(fd)
+            self.disk.close(fd)
 
     @contextmanager
     def _blaming(self, parts: Parts) -> Iterator[None]:
@@ -139,19 +134,18 @@ class ContentFolder:
             error.filename, error.filename2 = self.full(parts), None
             raise
 
-
-def _enter(parent: int, name: str, *, create: bool) -> int:
-    try:
-        return os.open(name, _FOLDER | _BELOW, dir_fd=parent)
-    except FileNotFoundError:
-        if not create:
+    def _enter(self, parent: int, name: str, *, create: bool) -> int:
+        try:
+            return self.disk.open(name, _FOLDER | _BELOW, dir_fd=parent)
+        except FileNotFoundError:
+            if not create:
+                raise
+        except NotADirectoryError:  # what Linux says of a link too, when only folders are welcome
+            if stat.S_ISLNK(self.disk.stat(name, dir_fd=parent).st_mode):
+                raise OSError(errno.ELOOP, os.strerror(errno.ELOOP)) from None
             raise
-    except NotADirectoryError:  # what Linux says of a link too, when only folders are welcome
-        if stat.S_ISLNK(os.stat(name, dir_fd=parent, follow_symlinks=False).st_mode):
-            raise OSError(errno.ELOOP, os.strerror(errno.ELOOP)) from None
-        raise
-    try:
-        os.mkdir(name, dir_fd=parent)
-    except FileExistsError:  # another thread made it first, or it is not what it should be: the next open tells
-        pass
-    return os.open(name, _FOLDER | _BELOW, dir_fd=parent)
+        try:
+            self.disk.mkdir(name, dir_fd=parent)
+        except FileExistsError:  # another thread made it first, or it is not what it should be: the next open tells
+            pass
+        return self.disk.open(name, _FOLDER | _BELOW, dir_fd=parent)

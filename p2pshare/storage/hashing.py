@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Iterator
 from attrs import define, evolve, field
 
 from p2pshare.geometry import FileSpan, Geometry
+from p2pshare.storage.disk import OS_DISK, Disk
 
 Opener = Callable[[int], int | None]  # file index -> a descriptor of its own, closed here; None: the file is not there
 OnPiece = Callable[[int, bytes | None], None]  # piece, SHA-1 digest; None: not all of its bytes could be read
@@ -33,6 +34,7 @@ def hash_pieces(
     *,
     on_error: OnError | None = None,
     threads: int | None = None,
+    disk: Disk = OS_DISK,
 ) -> None:
     """
     Read pieces and tell the SHA-1 digest of each, in no particular order; pad files read as zeros.
@@ -44,7 +46,7 @@ def hash_pieces(
     :param on_error: told of a file that cannot be opened or read; its pieces then come without a digest.
     :param threads: how many work, the calling one among them; by default one a core.
     """
-    work = _Work(geometry, opener, on_piece, on_error, _runs(geometry, pieces))
+    work = _Work(geometry, opener, on_piece, on_error, disk, _runs(geometry, pieces))
     others = [threading.Thread(target=work.run, name="hashing") for _ in range((threads or usable_cores()) - 1)]
     for thread in others:
         thread.start()
@@ -106,6 +108,7 @@ class _Work:
     _opener: Opener
     _on_piece: OnPiece
     _on_error: OnError | None
+    _disk: Disk
     _runs: Iterator[range]
     failure: BaseException | None = field(init=False, default=None)  # the first; stops everybody
     _taking: threading.Lock = field(init=False, factory=threading.Lock)
@@ -113,7 +116,7 @@ class _Work:
 
     def run(self) -> None:
         """Hash one run after the other until none is left or something failed."""
-        reader = _Reader(self._geometry, self._opener, self._tell_error)
+        reader = _Reader(self._geometry, self._opener, self._tell_error, self._disk)
         try:
             while (run := self._take()) is not None:
                 digests = reader.hash_run(run)
@@ -143,6 +146,7 @@ class _Reader:
     _geometry: Geometry
     _opener: Opener
     _on_error: OnError
+    _disk: Disk
     _line: Geometry = field(init=False)  # all of it as a single piece
     _buffer: memoryview = field(init=False, factory=lambda: memoryview(bytearray(BUFFER_SIZE)))
     _file: int | None = field(init=False, default=None)
@@ -164,7 +168,7 @@ class _Reader:
     def close(self) -> None:
         """Let go of the open file."""
         if self._descriptor is not None:
-            os.close(self._descriptor)
+            self._disk.close(self._descriptor)
         self._file = self._descriptor = None
 
     def _hash_small(self, pieces: range) -> list[bytes | None]:
@@ -212,7 +216,7 @@ class _Reader:
         try:
             descriptor = self._open(span.file)
             while descriptor is not None and done < span.length:  # a read may stop short of the end of the file
-                count = os.preadv(descriptor, [target[done:]], span.offset + done)
+                count = self._disk.preadv(descriptor, [target[done:]], span.offset + done)
                 if not count:
                     break
                 done += count

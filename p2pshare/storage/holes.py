@@ -41,7 +41,7 @@ def zero_pieces(metainfo: Metainfo, among: set[int]) -> set[int]:
 def _written(files: ContentFiles, file: int, start: int) -> Iterator[range]:
     """Name runs of pieces with bytes of the file, which starts there in the torrent, that may have been written."""
     pieces, length = files.geometry.pieces_of(file), files.geometry.file_lengths[file]
-    size = files.geometry.piece_length
+    size, disk = files.geometry.piece_length, files.folder.disk
     try:
         fd = files.open(file)
     except OSError:
@@ -50,13 +50,13 @@ def _written(files: ContentFiles, file: int, start: int) -> Iterator[range]:
     try:
         end = 0
         while end < length:
-            begin = os.lseek(fd, end, os.SEEK_DATA)
+            begin = disk.seek(fd, end, os.SEEK_DATA)
             if begin >= length:
                 return
-            end = min(os.lseek(fd, begin, os.SEEK_HOLE), length)
+            end = min(disk.seek(fd, begin, os.SEEK_HOLE), length)
             yield range((start + begin) // size, (start + end - 1) // size + 1)
     except OSError as error:
         if error.errno != errno.ENXIO:  # that one says: only a hole from here to the end
             yield pieces
     finally:
-        os.close(fd)
+        disk.close(fd)

@@ -69,11 +69,11 @@ class Names:
         self._waiters[name] = []
         looking: Deferred[Sequence[str]] = self._turns.run(self._look_up, name)
         looking.addCallbacks(_best, self._no_address).addCallback(self._remember, name)
-        looking.addErrback(lambda failure: self.log.failure("name look-up", failure))
         return name in self._waiters  # not if the answer was there at once
 
     def _no_address(self, failure: Failure) -> None:
-        failure.trap(OSError, UnicodeError)  # gaierror; a name that IDNA cannot encode
+        if not failure.check(OSError, UnicodeError):  # gaierror; a name that IDNA cannot encode
+            self.log.failure("name look-up", failure)
 
     def _remember(self, address: str | None, name: str) -> None:
         self._known[name] = (self._clock.seconds() + self.lifetime, address)

@@ -1,0 +1,173 @@
+"""The few things storage asks of an operating system: small enough to be simulated, power cuts included."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import time
+from collections.abc import Sequence
+from typing import Protocol as Seam
+
+from attrs import frozen
+
+Path = str | os.PathLike[str]
+
+_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
+
+
+class Disk(Seam):
+    """
+    Files and folders by descriptor, as POSIX has them; every method raises OSError.
+
+    What was written survives the end of this process at once, but a power cut only after :meth:`fdatasync` (its bytes)
+    or :meth:`fsync` (its time too); a name survives only after :meth:`fsync` of the folder it is in.
+    """
+
+    def now(self) -> int:
+        """Tell the time by the clock that stamps files, in nanoseconds."""
+
+    def open(self, path: Path, flags: int, mode: int = 0o666, *, dir_fd: int | None = None) -> int:
+        """Open a file or folder."""
+
+    def close(self, fd: int) -> None:
+        """Let go of a descriptor."""
+
+    def lock(self, fd: int) -> bool:
+        """Take an open file for this descriptor alone, until it is closed; False when somebody else has it."""
+
+    def stat(self, path: Path, *, dir_fd: int | None = None) -> os.stat_result:
+        """Look at a name without following links."""
+
+    def fstat(self, fd: int) -> os.stat_result:
+        """Look at an open file."""
+
+    def listdir(self, fd: int) -> list[str]:
+        """Name what is in an open folder."""
+
+    def mkdir(self, path: Path, mode: int = 0o777, *, dir_fd: int | None = None) -> None:
+        """Make a folder."""
+
+    def link(self, old: str, new: str, dir_fd: int) -> None:
+        """Give a file a second name, which must be free."""
+
+    def rename(self, old: str, new: str, dir_fd: int) -> None:
+        """Give a file another name, over whatever bears it."""
+
+    def unlink(self, name: str, dir_fd: int) -> None:
+        """Take a name away."""
+
+    def preadv(self, fd: int, buffers: Sequence[bytearray | memoryview], offset: int, flags: int = 0) -> int:
+        """Read some bytes; returns how many."""
+
+    def pwrite(self, fd: int, data: bytes | memoryview, offset: int) -> int:
+        """Write some bytes; returns how many."""
+
+    def ftruncate(self, fd: int, length: int) -> None:
+        """Cut a file, or lengthen it by a hole."""
+
+    def seek(self, fd: int, offset: int, whence: int) -> int:
+        """Find data or holes."""
+
+    def fdatasync(self, fd: int) -> None:
+        """Make the bytes of a file safe from power cuts. After an error nothing is known of any of them."""
+
+    def fsync(self, fd: int) -> None:
+        """Make a file safe with its time, or the names in a folder."""
+
+    def forget(self, fd: int) -> None:
+        """Drop what memory holds of a file, so that the next read asks the device."""
+
+    def room(self, fd: int) -> int:
+        """Count the bytes that this user may still put on the disk an open file is on."""
+
+
+@frozen
+class OSDisk:
+    """The real one."""
+
+    def now(self) -> int:
+        return time.time_ns()
+
+    def open(self, path: Path, flags: int, mode: int = 0o666, *, dir_fd: int | None = None) -> int:
+        return os.open(path, flags, mode, dir_fd=dir_fd)
+
+    def close(self, fd: int) -> None:
+        os.close(fd)
+
+    def lock(self, fd: int) -> bool:
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        return True
+
+    def stat(self, path: Path, *, dir_fd: int | None = None) -> os.stat_result:
+        return os.stat(path, dir_fd=dir_fd, follow_symlinks=False)
+
+    def fstat(self, fd: int) -> os.stat_result:
+        return os.fstat(fd)
+
+    def listdir(self, fd: int) -> list[str]:
+        return os.listdir(fd)
+
+    def mkdir(self, path: Path, mode: int = 0o777, *, dir_fd: int | None = None) -> None:
+        os.mkdir(path, mode, dir_fd=dir_fd)
+
+    def link(self, old: str, new: str, dir_fd: int) -> None:
+        os.link(old, new, src_dir_fd=dir_fd, dst_dir_fd=dir_fd, follow_symlinks=False)
+
+    def rename(self, old: str, new: str, dir_fd: int) -> None:
+        os.rename(old, new, src_dir_fd=dir_fd, dst_dir_fd=dir_fd)
+
+    def unlink(self, name: str, dir_fd: int) -> None:
+        os.unlink(name, dir_fd=dir_fd)
+
+    def preadv(self, fd: int, buffers: Sequence[bytearray | memoryview], offset: int, flags: int = 0) -> int:
+        return os.preadv(fd, buffers, offset, flags)
+
+    def pwrite(self, fd: int, data: bytes | memoryview, offset: int) -> int:
+        return os.pwrite(fd, data, offset)
+
+    def ftruncate(self, fd: int, length: int) -> None:
+        os.ftruncate(fd, length)
+
+    def seek(self, fd: int, offset: int, whence: int) -> int:
+        return os.lseek(fd, offset, whence)
+
+    def fdatasync(self, fd: int) -> None:
+        os.fdatasync(fd)
+
+    def fsync(self, fd: int) -> None:
+        os.fsync(fd)
+
+    def forget(self, fd: int) -> None:
+        os.posix_fadvise(fd, 0, 0, os.POSIX_FADV_DONTNEED)
+
+    def room(self, fd: int) -> int:
+        volume = os.fstatvfs(fd)
+        return volume.f_bavail * volume.f_frsize
+
+
+OS_DISK = OSDisk()
+
+
+def open_folder(disk: Disk, path: Path, mode: int = 0o777) -> int:
+    """
+    Open a folder, made with all above it if it is not there; what is made is safe from power cuts at once.
+
+    :raise OSError: it cannot be made, or is no folder.
+    """
+    try:
+        return disk.open(path, _FOLDER)
+    except FileNotFoundError:
+        above = os.path.dirname(os.path.abspath(path))
+        parent = open_folder(disk, above, mode)
+        try:
+            try:
+                disk.mkdir(os.path.abspath(path), mode)
+            except FileExistsError:  # somebody else was faster, or it is no folder, which the next open tells
+                pass
+            disk.fsync(parent)
+        finally:
+            disk.close(parent)
+        return disk.open(path, _FOLDER)
