@@ -4,8 +4,8 @@ import os
 from pathlib import Path
 
 
-def pytest_sessionstart() -> None:
-    """Work in a folder of the run's own; the paths of tests are resolved by now."""
+def pytest_collection_finish() -> None:
+    """Work in a folder of the run's own; paths on the command line have been used by now."""
     scratch = Path(__file__).parent / "_pytest_temp"
     scratch.mkdir(exist_ok=True)
     os.chdir(scratch)

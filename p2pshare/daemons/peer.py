@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import resource
 from collections.abc import Sequence
 from pathlib import Path
-from random import Random, SystemRandom
+from random import Random
 from typing import Any
 
 from platformdirs import user_state_path
@@ -20,6 +19,7 @@ from p2pshare.client.session import Session, Threads
 from p2pshare.client.settings import SECTION, PeerSettings
 from p2pshare.client.watch import WatchedFolder
 from p2pshare.daemons.clock import make_monotonic
+from p2pshare.daemons.files import allow_many_files
 from p2pshare.daemons.signals import stop_on_signals
 from p2pshare.daemons.state import StateLock
 from p2pshare.daemons.twistd import DaemonOptions, Started
@@ -122,16 +122,10 @@ def makeService(options: Options) -> IService:
 
     if options.parent is not None:  # this process is ours
         make_monotonic(reactor)
-        _allow_many_files()
+        allow_many_files()
         reactor.callWhenRunning(stop_on_signals, reactor)
-    service = PeerService(options.settings, options.torrents, reactor, SystemRandom())
-    return service if options.parent is None else Started(service)
-
-
-def _allow_many_files() -> None:
-    """Open as many files as the system lets us: each torrent keeps some, and 1,024 is for programs that use select."""
-    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    service = PeerService(options.settings, options.torrents, reactor, Random())
+    return service if options.parent is None else Started(service, options.parent)
 
 
 class PeerService(MultiService):

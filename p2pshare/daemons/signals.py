@@ -16,13 +16,16 @@ _TOO_LATE = 1  # exit code, when something hung
 _log = Logger()
 
 
-def stop_on_signals(reactor: Any) -> None:
+def stop_on_signals(reactor: Any, within: float = STOP_WITHIN) -> None:
     """
     Take SIGINT and SIGTERM over from a reactor that runs.
 
     Twisted's own way ends the process by the signal that stopped it, as if it had been killed, and takes no notice of
     a second one. This way the exit code is 0 after stopping in order, and the second signal ends the process whatever
-    it is waiting for. Threads of others, such as a name look-up that does not return, get no longer than the rest.
+    it is waiting for.
+
+    :param within: seconds that stopping may take. Then the process ends, even if it is a thread of the reactor's that
+        hangs, such as a name look-up, for which Twisted would wait.
     """
 
     def signalled(number: int, frame: FrameType | None) -> None:
@@ -32,7 +35,7 @@ def stop_on_signals(reactor: Any) -> None:
 
     def stop() -> None:
         _log.info("stopping; a second signal ends this at once")
-        limit = Timer(STOP_WITHIN, os._exit, (_TOO_LATE,))
+        limit = Timer(within, os._exit, (_TOO_LATE,))
         limit.daemon = True
         limit.start()
         if reactor.running:

@@ -20,6 +20,9 @@ from twisted.logger import Logger
 from twisted.python.usage import UsageError
 
 from p2pshare.addresses import Address
+from p2pshare.daemons.clock import make_monotonic
+from p2pshare.daemons.files import allow_many_files
+from p2pshare.daemons.signals import stop_on_signals
 from p2pshare.daemons.state import StateLock
 from p2pshare.daemons.twistd import DaemonOptions, Started
 from p2pshare.errors import ConfigError, P2PShareError
@@ -96,8 +99,12 @@ def makeService(options: Options) -> IService:
     """Build the service that twistd, or ``p2pshare tracker``, starts."""
     from twisted.internet import reactor
 
+    if options.parent is not None:  # this process is ours
+        make_monotonic(reactor)
+        allow_many_files()
+        reactor.callWhenRunning(stop_on_signals, reactor)
     service = TrackerService(options.settings, options.state, reactor)
-    return service if options.parent is None else Started(service)
+    return service if options.parent is None else Started(service, options.parent)
 
 
 class TrackerService(MultiService):

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
-from typing import NoReturn
+from collections.abc import Mapping, Sequence
+from typing import Any, NoReturn
 
 from twisted.application.service import IService, MultiService
 from twisted.python import usage
@@ -33,23 +33,37 @@ class DaemonOptions(usage.Options):
 
 
 class Started(MultiService):
-    """Starts one service for twistd; if it cannot start, that is one line and the end, too."""
+    """
+    Starts one service for twistd; if it cannot start, that is one line and the end, too.
 
-    def __init__(self, service: IService) -> None:
-        """Wrap a service."""
+    In the background it is an error instead, which twistd itself tells the terminal it was started from, and which
+    takes its pid file away.
+    """
+
+    def __init__(self, service: IService, twistd: Mapping[str, Any]) -> None:
+        """
+        Wrap a service.
+
+        :param twistd: the options of twistd itself.
+        """
         super().__init__()
+        self._in_background = not twistd.get("nodaemon", True)
         service.setServiceParent(self)
 
     def privilegedStartService(self) -> None:
         try:
             super().privilegedStartService()
         except P2PShareError as error:
+            if self._in_background:
+                raise
             say_and_exit(error, ERROR)
 
     def startService(self) -> None:
         try:
             super().startService()
         except P2PShareError as error:
+            if self._in_background:
+                raise
             say_and_exit(error, ERROR)
 
 

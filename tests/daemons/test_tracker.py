@@ -6,7 +6,7 @@ import errno
 import os
 import tomllib
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 from unittest import mock
 
 from attrs import fields
@@ -110,7 +110,7 @@ class ServiceTests(SynchronousTestCase):
     """A tracker, joined."""
 
     def setUp(self) -> None:
-        self.reactor: Any = MemoryReactorClock()
+        self.reactor = cast(Any, MemoryReactorClock())
         self.reactor.getThreadPool = lambda: None  # nothing is saved by itself here
         self.folder = Path(self.mktemp())
 
@@ -188,7 +188,7 @@ class ServiceTests(SynchronousTestCase):
         problem = CannotListenError("127.0.0.1", 8000, OSError(errno.EADDRINUSE, "Address already in use"))
         self.reactor.listenTCP = mock.Mock(side_effect=problem)
         for name in ("privilegedStartService", "startService"):
-            service = twistd.Started(self.make())
+            service = twistd.Started(self.make(), {"nodaemon": True})
             with mock.patch.object(twistd.sys, "__stderr__") as stream:  # type: ignore[attr-defined]
                 end = self.assertRaises(SystemExit, getattr(service, name))
             self.assertEqual(end.code, 1)
