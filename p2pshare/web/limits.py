@@ -16,9 +16,11 @@ from twisted.internet.interfaces import IAddress, IDelayedCall, IReactorTime, IT
 from twisted.internet.protocol import connectionDone
 from twisted.logger import Logger
 from twisted.python.failure import Failure
-from twisted.web.http import RESPONSES, HTTPChannel
+from twisted.web.http import RESPONSES, HTTPChannel, combinedLogFormatter, datetimeToLogString
+from twisted.web.iweb import IAccessLogFormatter
 from twisted.web.resource import IResource
 from twisted.web.server import Request, Site
+from zope.interface import provider
 
 from p2pshare.web.sources import Source, Sources
 
@@ -155,6 +157,13 @@ class LimitedChannel(HTTPChannel):
             self._look()
 
 
+@provider(IAccessLogFormatter)
+def _log_line(timestamp: object, request: Any) -> str:
+    """Write a line of the access log with the time of day: the reactor's own clock may be a monotonic one."""
+    line: str = combinedLogFormatter(datetimeToLogString(), request)
+    return line
+
+
 class LimitedSite(Site):
     """
     Accepts connections up to the limits, and serves ``resource`` on them without an access log unless given a path.
@@ -182,7 +191,14 @@ class LimitedSite(Site):
         :param sources: says who is exempt, and which proxies to believe.
         """
         # No form parsing, as it copies whole bodies into args; no timer of twisted's, as the channel has its own.
-        super().__init__(resource, parsePOSTFormSubmission=False, logPath=access_log, timeout=None, reactor=clock)
+        super().__init__(
+            resource,
+            parsePOSTFormSubmission=False,
+            logPath=access_log,
+            logFormatter=_log_line,
+            timeout=None,
+            reactor=clock,
+        )
         self.limits = limits
         self.sources = sources
         self.turned_away = 0
