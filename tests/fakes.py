@@ -13,6 +13,7 @@ from p2pshare.addresses import Address
 from p2pshare.peer.limiter import Allowance
 from p2pshare.peer.outbox import Block
 from p2pshare.peer.protocol import PeerProtocol
+from p2pshare.peer.unsent import SendMemory
 from p2pshare.wire import bep3, messages
 from p2pshare.wire.session import WireSession
 
@@ -22,7 +23,11 @@ THEIR_ID = b"-XX0001-" + b"t" * 12
 
 
 class PeerTransport(StringTransport):
-    """A StringTransport with the two calls of ITCPTransport that a peer connection makes."""
+    """
+    A StringTransport with the two calls of ITCPTransport that a peer connection makes.
+
+    What is written stays in it, as with a peer that does not read, until the test drains it.
+    """
 
     bufferSize = 65536
 
@@ -36,6 +41,16 @@ class PeerTransport(StringTransport):
     def abortConnection(self) -> None:
         self.aborted = True
         self.disconnecting = True
+
+    def drain(self) -> bytes:
+        """Take what was written, tell the producer as Twisted's transports do, and go on while it writes more."""
+        taken = b""
+        while self.value():
+            taken += self.value()
+            self.clear()
+            if self.producer is not None:
+                self.producer.resumeProducing()
+        return taken
 
 
 class FakeSource:
@@ -115,10 +130,15 @@ def handshake(info_hash: bytes = INFO_HASH, peer_id: bytes = THEIR_ID, reserved:
     return bep3.encode_handshake(bep3.Handshake(reserved, info_hash, peer_id))
 
 
-def accepted(listener: RecordingListener, clock: Clock) -> tuple[PeerProtocol, PeerTransport]:
+def accepted(
+    listener: RecordingListener, clock: Clock, memory: SendMemory | None = None
+) -> tuple[PeerProtocol, PeerTransport]:
     """A connection somebody made to us, before any byte."""
     link = PeerProtocol(
-        clock, Address("127.0.0.1", 50000), lambda seen: listener if seen.info_hash == listener.info_hash else None
+        clock,
+        Address("127.0.0.1", 50000),
+        lambda seen: listener if seen.info_hash == listener.info_hash else None,
+        memory or SendMemory(),
     )
     transport = PeerTransport()
     link.makeConnection(transport)
@@ -130,5 +150,5 @@ def greeted(listener: RecordingListener, clock: Clock) -> tuple[PeerProtocol, Pe
     link, transport = accepted(listener, clock)
     link.dataReceived(handshake())
     listener.events.clear()
-    transport.clear()
+    transport.drain()
     return link, transport

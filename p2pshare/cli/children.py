@@ -7,15 +7,17 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from threading import Thread
 from typing import Any
 
 from attrs import define, field
 
-PROGRAM = (sys.executable, "-c", "from p2pshare.cli.main import main; main()")
+# -P: a file of the user's called click.py must not be taken for the library.
+PROGRAM = (sys.executable, "-P", "-c", "from p2pshare.cli.children import main; main()")
 STOP_WITHIN = 8.0  # s from SIGTERM to SIGKILL
+_LAST_WORDS = 500  # characters of them
 
 
 @define(eq=False)
@@ -27,28 +29,29 @@ class Child:
     _log: Path  # where it may complain
     latest: dict[str, Any] = field(init=False, factory=dict)  # its last event
     events: set[str] = field(init=False, factory=set)  # kinds of event seen so far
-    _process: subprocess.Popen[str] = field(init=False)
-    _reader: Thread = field(init=False)
+    _process: subprocess.Popen[str] | None = field(init=False, default=None)
+    _reader: Thread | None = field(init=False, default=None)
+    _asked: bool = field(init=False, default=False)  # to stop
 
-    def start(self) -> Child:
+    def start(self) -> None:
         """Start the process, and a thread that reads its lines."""
         with self._log.open("w") as log:
             self._process = subprocess.Popen(
                 [*PROGRAM, *self._arguments],
-                stdin=subprocess.DEVNULL,
+                stdin=subprocess.PIPE,  # never written to: it ends when we do
                 stdout=subprocess.PIPE,
                 stderr=log,
-                text=True,
+                encoding="utf-8",
+                errors="replace",
                 start_new_session=True,  # Ctrl-C is for us; we tell the children
                 env={**os.environ, "PYTHONUNBUFFERED": "1"},
             )
-        self._reader = Thread(target=self._read, name=f"reads {self.name}", daemon=True)
-        self._reader.start()
-        return self
-
-    def _read(self) -> None:
         assert self._process.stdout is not None
-        for line in self._process.stdout:
+        self._reader = Thread(target=self._read, args=(self._process.stdout,), name=f"reads {self.name}", daemon=True)
+        self._reader.start()
+
+    def _read(self, lines: Iterable[str]) -> None:
+        for line in lines:
             try:
                 event = json.loads(line)
             except ValueError:
@@ -59,20 +62,53 @@ class Child:
     @property
     def is_running(self) -> bool:
         """Whether the process lives."""
-        return self._process.poll() is None
+        return self._process is not None and self._process.poll() is None
+
+    @property
+    def exit_code(self) -> int | None:
+        """How it ended; None before that."""
+        return None if self._process is None else self._process.poll()
+
+    def said(self) -> str:
+        """Give all that it wrote to its log."""
+        return self._log.read_text(encoding="utf-8", errors="replace")
 
     def last_words(self) -> str:
-        """Give the end of what it complained about."""
-        return self._log.read_text(errors="replace").strip()[-500:]
+        """Give the last thing it complained about."""
+        return self.said().strip()[-_LAST_WORDS:].rpartition("\n")[2]
 
-    def stop(self) -> int:
-        """Ask it to stop, insist if need be, and tell its exit status."""
-        if self.is_running:
+    def ask_to_stop(self) -> None:
+        """Tell it that it is time to end, once: told twice it would end at once, without its goodbyes."""
+        if self._process is not None and self.is_running and not self._asked:
+            self._asked = True
             self._process.send_signal(signal.SIGTERM)
-            try:
-                self._process.wait(STOP_WITHIN)
-            except subprocess.TimeoutExpired:
-                self._process.kill()
-        code = self._process.wait()
-        self._reader.join()
-        return code
+
+    def stop(self) -> None:
+        """Ask it to stop, insist if need be, and wait until it has ended."""
+        if self._process is None:
+            return
+        self.ask_to_stop()
+        try:
+            self._process.wait(STOP_WITHIN)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+        if self._reader is not None:
+            self._reader.join()
+        for pipe in (self._process.stdin, self._process.stdout):
+            if pipe is not None:
+                pipe.close()
+
+
+def main() -> None:
+    """Be such a child: the command line, and gone when the parent is, however that ended."""
+    from p2pshare.cli.main import main as command_line
+
+    Thread(target=_end_with_the_parent, name="watches the parent", daemon=True).start()
+    command_line()
+
+
+def _end_with_the_parent() -> None:
+    while os.read(0, 1024):
+        pass
+    os.kill(os.getpid(), signal.SIGTERM)

@@ -4,36 +4,42 @@ from __future__ import annotations
 
 import hashlib
 import os
-import socket
+import re
+import shutil
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from pathlib import Path
 
 import click
+from attrs import evolve
 
-from p2pshare.cli.children import Child
 from p2pshare.cli.demo_view import DemoView
 from p2pshare.cli.exits import Ended, ExitCode
+from p2pshare.cli.leaving import told_to_stop
 from p2pshare.cli.options import examples
+from p2pshare.cli.stage import Interruption, Stage
 from p2pshare.cli.terminal import printable
-from p2pshare.errors import VerificationFailed
+from p2pshare.errors import DiskFull, VerificationFailed
 from p2pshare.metainfo import Metainfo, dump
 from p2pshare.rates import format_rate, format_size
+from p2pshare.storage.content import found_at
 from p2pshare.storage.create import CreateSettings, create
 
 GENERATED = 64 * 1024 * 1024  # bytes of the file we make when none is given
 LEECHES = 3
-PATIENCE = 120.0  # s for any one step, on the slowest of machines
-LOOK_EVERY = 0.05  # s
+
+_ANNOUNCE_URL = re.compile(r"listening at (http://\S+)")
+_READ_AT_ONCE = 1 << 20
 
 
 @click.command(
-    name="demo", epilog=examples("p2pshare demo", "p2pshare demo ~/photos   # it is copied, and only ever read")
+    name="demo",
+    short_help="Show a whole swarm on this machine.",
+    epilog=examples("p2pshare demo", "p2pshare demo ~/photos   # it is copied, and only ever read"),
 )
-@click.argument("content", type=click.Path(exists=True), required=False)
+@click.argument("content", required=False)
 def command(content: str | None) -> None:
     """
     Share CONTENT (or 64 MiB of random bytes) from one peer to three others, and show it.
@@ -41,53 +47,59 @@ def command(content: str | None) -> None:
     Starts a tracker, a seed and three downloading peers as processes of this machine, on free loopback ports, compares
     the SHA-256 of every copy, and leaves nothing behind.
     """
-    with ExitStack() as stack:
-        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="p2pshare-demo-")))
-        if content is None:
-            source = folder / "source" / "demo.bin"
-            source.parent.mkdir()
-            source.write_bytes(os.urandom(GENERATED))
-            click.echo(f"Made {format_size(GENERATED)} of random bytes to share.")
-        else:
-            source = Path(content).resolve()
-        _run(stack, folder, source)
+    interruption = Interruption()
+    with told_to_stop(interruption.signalled), ExitStack() as stack:
+        try:
+            with interruption.held():
+                folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="p2pshare-demo-")))
+            stage = Stage(folder, interruption)
+            stack.callback(stage.stop)
+            _run(stage, _something(folder) if content is None else Path(content).resolve())
+        finally:
+            interruption.ignore()  # cleaning up takes a few seconds at most, and is not left half done
 
 
-def _run(stack: ExitStack, folder: Path, source: Path) -> None:
+def _something(folder: Path) -> Path:
+    """Make a file to share."""
+    source = folder / "source" / "demo.bin"
+    source.parent.mkdir()
+    source.write_bytes(os.urandom(GENERATED))
+    click.echo(f"Made {format_size(GENERATED)} of random bytes to share.")
+    return source
+
+
+def _run(stage: Stage, source: Path) -> None:
     started = time.monotonic()
-    port = _free_port()
-    announce = f"http://127.0.0.1:{port}/announce"
-    tracker = ["tracker", "--port", str(port), "--bind", "127.0.0.1", "--state-dir", str(folder / "tracker")]
-    stack.enter_context(_child(folder, "tracker", tracker))
+    folder = stage.folder
+    tracker = stage.child("tracker", "tracker", "--port", "0", "--bind", "127.0.0.1", "--no-state")
+    metainfo = create(source, CreateSettings())
+    _insist_on_room(folder, metainfo)
+    stage.wait(lambda: _ANNOUNCE_URL.search(tracker.said()) is not None, "the tracker did not start")
+    found = _ANNOUNCE_URL.search(tracker.said())
+    assert found is not None
     torrent = folder / "demo.torrent"
-    metainfo = create(source, CreateSettings(announce_tiers=((announce,),)))
-    torrent.write_bytes(dump(metainfo))
-    _wait(lambda: _answers(port), [], "the tracker did not start")
-    click.echo(f"Tracker at {announce}")
+    torrent.write_bytes(dump(evolve(metainfo, announce_tiers=((found[1],),))))
+    click.echo(f"Tracker at {found[1]}")
     click.echo(f"Torrent {metainfo.info_hash.hex()}, {metainfo.num_pieces} pieces of {metainfo.piece_length} bytes")
 
-    common = ["--bind", "127.0.0.1", "--port", "0", "--json"]
-    seed = stack.enter_context(_child(folder, "seed", ["seed", str(torrent), "--data", str(source), *common]))
-    leeches: list[Child] = []
+    common = ("--bind", "127.0.0.1", "--port", "0", "--json")
+    seed = stage.child("seed", "seed", str(torrent), "--data", str(source), *common)
+    leeches = []
     for number in range(1, LEECHES + 1):
-        output = folder / f"peer{number}"
-        download = ["download", str(torrent), "-o", str(output), "--seed-until", "forever", *common]
-        leeches.append(stack.enter_context(_child(folder, output.name, download)))
-    everybody = [seed, *leeches]
+        output = str(folder / f"peer{number}")
+        leeches.append(
+            stage.child(f"peer{number}", "download", str(torrent), "-o", output, "--seed-until", "forever", *common)
+        )
     with DemoView(leeches, sys.stdout) as view:
-        _wait(lambda: all("complete" in leech.events for leech in leeches), everybody, "not complete", view.show)
+        stage.wait(lambda: all("complete" in leech.events for leech in leeches), "not complete", view.show)
         view.show()
     seconds = time.monotonic() - started
 
-    for child in reversed(everybody):
-        code = child.stop()
-        if code:
-            raise Ended(f"{child.name} ended with {code}: {child.last_words()}", ExitCode.ERROR)
-    _compare(source, [folder / leech.name / metainfo.name for leech in leeches])
-    _tell(metainfo, leeches, seconds)
-
-
-def _tell(metainfo: Metainfo, leeches: Sequence[Child], seconds: float) -> None:
+    stage.stop()
+    for child in (seed, *leeches):
+        if child.exit_code:
+            raise Ended(f"{child.name} ended with {child.exit_code}: {child.last_words()}", ExitCode.ERROR)
+    _compare(metainfo, source, {leech.name: folder / leech.name / metainfo.name for leech in leeches})
     total = metainfo.total_length * len(leeches)
     click.echo(
         f"Done: {len(leeches)} peers have {printable(metainfo.name)} ({format_size(metainfo.total_length)} each), "
@@ -95,64 +107,32 @@ def _tell(metainfo: Metainfo, leeches: Sequence[Child], seconds: float) -> None:
     )
 
 
-@contextmanager
-def _child(folder: Path, name: str, arguments: Sequence[str]) -> Iterator[Child]:
-    """Run a process as long as the block lasts, whatever happens in it."""
-    child = Child(name, arguments, folder / f"{name}.log").start()
-    try:
-        yield child
-    finally:
-        child.stop()
+def _insist_on_room(folder: Path, metainfo: Metainfo) -> None:
+    free, needed = shutil.disk_usage(folder).free, LEECHES * metainfo.total_length
+    if free < needed:
+        raise DiskFull(
+            f"{folder.parent}: {LEECHES} copies take {format_size(needed)}, and {format_size(free)} is free; "
+            "set TMPDIR to a folder with more room"
+        )
 
 
-def _wait(
-    until: Callable[[], bool], children: Sequence[Child], problem: str, meanwhile: Callable[[], None] = lambda: None
-) -> None:
-    """Look again and again until something is so; complain when it takes too long, or a process has died."""
-    deadline = time.monotonic() + PATIENCE
-    while not until():
-        for child in children:
-            if not child.is_running:
-                raise Ended(f"{child.name} ended early: {child.last_words()}", ExitCode.ERROR)
-        if time.monotonic() > deadline:
-            raise Ended(f"{problem} within {PATIENCE:g} s", ExitCode.TIMED_OUT)
-        meanwhile()
-        time.sleep(LOOK_EVERY)
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
-
-
-def _answers(port: int) -> bool:
-    try:
-        socket.create_connection(("127.0.0.1", port), 1.0).close()
-    except OSError:
-        return False
-    return True
-
-
-def _compare(source: Path, copies: Sequence[Path]) -> None:
+def _compare(metainfo: Metainfo, source: Path, copies: dict[str, Path]) -> None:
     """Hash every copy independently of the code that moved it."""
-    expected = _digest(source)
+    expected = _digest(found_at(metainfo, source), source)
     click.echo(f"SHA-256 {expected}  {printable(source.name)} (source)")
-    for copy in copies:
-        found = _digest(copy)
-        click.echo(f"SHA-256 {found}  {copy.parent.name}/{printable(copy.name)}")
+    for peer, copy in copies.items():
+        found = _digest(metainfo, copy)
+        click.echo(f"SHA-256 {found}  {peer}/{printable(copy.name)}")
         if found != expected:
-            raise VerificationFailed(f"{copy.parent.name}'s copy differs from the source")
+            raise VerificationFailed(f"{peer}'s copy differs from the source")
 
 
-def _digest(path: Path) -> str:
-    """SHA-256 of a file; of a folder, that of all its files' names and digests in order."""
-    if path.is_file():
-        with path.open("rb") as opened:
-            return hashlib.file_digest(opened, "sha256").hexdigest()
+def _digest(metainfo: Metainfo, root: Path) -> str:
+    """SHA-256 of a file, as sha256sum prints it; of a folder, that of all its files one behind the other."""
     whole = hashlib.sha256()
-    for file in sorted(path.rglob("*")):
-        if file.is_file() and not file.is_symlink():
-            whole.update(f"{file.relative_to(path)}\0{_digest(file)}\n".encode(errors="surrogateescape"))
+    for entry in metainfo.files:
+        if not entry.pad:
+            with (root if metainfo.is_single else root.joinpath(*entry.path)).open("rb") as opened:
+                while some := opened.read(_READ_AT_ONCE):
+                    whole.update(some)
     return whole.hexdigest()

@@ -23,14 +23,14 @@ class DemoView:
     """Shows how far each child is, as often as it is asked to."""
 
     _children: Sequence[Child]
-    _stream: IO[str]
+    _stream: IO[str] | None  # None: nobody looks
     _bars: Progress | None = field(init=False, default=None)
     _tasks: list[TaskID] = field(init=False, factory=list)
     _next_lines: float = field(init=False, default=0.0)
     _said_complete: set[str] = field(init=False, factory=set)
 
     def __enter__(self) -> DemoView:
-        if self._stream.isatty():
+        if self._stream is not None and self._stream.isatty():
             self._bars = Progress(
                 TextColumn("{task.description}"),
                 BarColumn(),
@@ -53,10 +53,12 @@ class DemoView:
             self._write_lines()
             return
         for child, task in zip(self._children, self._tasks, strict=True):
-            self._bars.update(task, completed=child.latest.get("percent", 0.0), figures=_figures(child))
+            self._bars.update(task, completed=_percent(child), figures=_figures(child))
         self._bars.refresh()
 
     def _write_lines(self) -> None:
+        if self._stream is None:
+            return
         now = time.monotonic()
         due = now >= self._next_lines
         if due:
@@ -65,11 +67,13 @@ class DemoView:
             complete = "complete" in child.events
             news = complete and child.name not in self._said_complete
             if child.latest and (news or (due and not complete)):
-                click.echo(
-                    f"{child.name}: {child.latest.get('percent', 0.0):.1f}%  {_figures(child)}", file=self._stream
-                )
+                click.echo(f"{child.name}: {_percent(child):.1f}%  {_figures(child)}", file=self._stream)
             if complete:
                 self._said_complete.add(child.name)
+
+
+def _percent(child: Child) -> float:
+    return 100.0 if "complete" in child.events else float(child.latest.get("percent", 0.0))
 
 
 def _figures(child: Child) -> str:

@@ -7,13 +7,16 @@ from typing import Any
 
 import click
 
-from p2pshare.addresses import Address, parse_address
-from p2pshare.cli.options import Seconds, examples, json_option, quiet_option
-from p2pshare.cli.peer_options import make_session, peer_options
+from p2pshare.addresses import Address, is_dialable, parse_address
+from p2pshare.cli.claim import claimed
+from p2pshare.cli.hook import Hook
+from p2pshare.cli.notices import notes, show_warnings
+from p2pshare.cli.options import Seconds, Tiers, examples, json_option, quiet_option
+from p2pshare.cli.peer_options import open_session, peer_options, tell_about, with_trackers
 from p2pshare.cli.progress import make_progress, mode
+from p2pshare.cli.torrent_file import read_torrent
 from p2pshare.client.goal import SeedGoal, parse_goal
 from p2pshare.errors import ConfigError
-from p2pshare.metainfo import load
 
 
 class _Peer(click.ParamType[Address]):
@@ -26,9 +29,12 @@ class _Peer(click.ParamType[Address]):
         if isinstance(value, Address):
             return value
         try:
-            return parse_address(value)
+            address = parse_address(value)
         except ValueError as error:
             self.fail(str(error), param, ctx)
+        if not is_dialable(address):
+            self.fail(f"address {value!r}: nobody can be reached there", param, ctx)
+        return address
 
 
 class _Goal(click.ParamType[SeedGoal]):
@@ -48,6 +54,7 @@ class _Goal(click.ParamType[SeedGoal]):
 
 @click.command(
     name="download",
+    short_help="Fetch the content of a torrent.",
     epilog=examples(
         "p2pshare download disk.img.torrent -o /srv/images",
         "p2pshare download disk.img.torrent --seed-until ratio=2 --limit-up 5M",
@@ -55,7 +62,7 @@ class _Goal(click.ParamType[SeedGoal]):
         "p2pshare download disk.img.torrent --on-complete 'echo \"$P2P_NAME is at $P2P_PATH\"'",
     ),
 )
-@click.argument("torrent", type=click.Path(dir_okay=False))
+@click.argument("torrent")
 @click.option(
     "-o",
     "-d",
@@ -86,13 +93,16 @@ class _Goal(click.ParamType[SeedGoal]):
 @peer_options
 @json_option("Write progress as JSON lines.")
 @quiet_option
+@click.pass_context
 def command(
+    ctx: click.Context,
     torrent: str,
     folder: str,
     peers: tuple[Address, ...],
     goal: SeedGoal,
     timeout: float,
     on_complete: str | None,
+    trackers: Tiers,
     port: int | None,
     bind: str | None,
     limit_up: int | None,
@@ -110,19 +120,18 @@ def command(
     """
     from twisted.internet import reactor
 
-    from p2pshare.cli.transfer import Transfer, log_warnings
+    from p2pshare.cli.transfer import Terms, Transfer
 
-    metainfo = load(torrent)
-    log_warnings()
-    session = make_session(reactor, port=port, bind=bind, limit_up=limit_up, limit_down=limit_down)
-    swarm = session.add(metainfo, Path(folder), peers=peers)
-    Transfer(
-        reactor,
-        session,
-        swarm,
-        make_progress(mode(as_json, quiet)),
-        goal,
-        timeout=timeout or None,
-        on_complete=on_complete,
-        path=str((Path(folder) / metainfo.name).absolute()),
-    ).run()
+    content = with_trackers(ctx, read_torrent(torrent), trackers)
+    shown = mode(as_json, quiet)
+    path = Path(folder, content.name)
+    hook = None
+    if on_complete is not None:
+        hook = Hook(on_complete, content, str(path.absolute()), to_errors=as_json)
+    show_warnings()
+    with claimed(content, Path(folder)):
+        session = open_session(reactor, port=port, bind=bind, limit_up=limit_up, limit_down=limit_down)
+        tell_about(ctx, content, session.port)
+        swarm = session.add(content, Path(folder), peers=peers)
+        terms = Terms(str(path), goal, timeout or None)
+        Transfer(reactor, session, swarm, terms, make_progress(shown), say=notes(shown), hook=hook).run()

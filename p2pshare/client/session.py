@@ -28,6 +28,7 @@ from p2pshare.peer.connector import Connector
 from p2pshare.peer.factory import AcceptFactory
 from p2pshare.peer.limiter import Allowance, Bucket
 from p2pshare.storage.ongoing import Ongoing
+from p2pshare.storage.resume import Durability
 from p2pshare.storage.store import PieceStore
 from p2pshare.storage.workers import Workers
 from p2pshare.swarm.introduction import Identity
@@ -58,6 +59,7 @@ class Session(Service):
     random: Random
     discover: Callable[[Swarm], Discovery] | None = None  # set before torrents are added
     threads: Threads | None = field(kw_only=True, default=None)  # None: some of our own
+    resume: Path | None = field(kw_only=True, default=None)  # folder for resume data; None: every start hashes all
     on_stopped: list[Callable[[], Deferred[None]]] = field(init=False, factory=list)  # what ends with us
     peer_id: bytes = field(init=False)
     port: int = field(init=False, default=0)  # where we listen; once closed, where we did: goodbyes still name it
@@ -71,6 +73,8 @@ class Session(Service):
         settings = self.settings
         self.peer_id = new_peer_id(self.random)
         self._threads: Threads = self.threads or Workers(self.reactor)
+        # A disk that takes long to make bytes safe must not keep pieces from being hashed and written.
+        self._syncing: Threads = self.threads or Workers(self.reactor, limit=2, name="sync")
         self._budget = ConnectionBudget(settings.max_connections, settings.max_connections_per_host)
         self._connector = Connector(self.reactor, self._budget, settings.bind)
         self._up = Bucket(self.reactor, settings.limit_up)
@@ -89,7 +93,10 @@ class Session(Service):
         if self.holds(content.info_hash) or self.is_leaving(content.info_hash):
             raise ConfigError(f"{content.name}: torrent {content.info_hash.hex()} was added before")
         settings = self.settings
-        store = PieceStore(content, folder, self._threads.run, memory_limit=settings.memory_limit)
+        durability = None if self.resume is None else Durability(self.resume, self.reactor, self._syncing.run)
+        store = PieceStore(
+            content, folder, self._threads.run, memory_limit=settings.memory_limit, durability=durability
+        )
         up = Bucket(self.reactor, settings.torrent_limit_up)
         down = Bucket(self.reactor, settings.torrent_limit_down)
         self._torrent_buckets[content.info_hash] = (up, down)
@@ -170,6 +177,8 @@ class Session(Service):
         for bucket in (self._up, self._down, *chain.from_iterable(self._torrent_buckets.values())):
             bucket.close()
         await self._all(*map(maybeDeferred, self.on_stopped))
+        if self._syncing is not self._threads:
+            await self._syncing.stop()
         await self._threads.stop()
 
     async def _all(self, *endings: Deferred[None]) -> None:

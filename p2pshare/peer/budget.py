@@ -1,4 +1,4 @@
-"""How many connections may exist at once: in all, and from one host."""
+"""What all connections of a process share: how many there may be, in all and from one host, and memory for sending."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections import Counter
 from attrs import define, field
 
 from p2pshare.addresses import PRIVATE, Networks
+from p2pshare.peer.unsent import SendMemory
 
 
 @define(eq=False)
@@ -16,6 +17,7 @@ class ConnectionBudget:
     _total: int = 200  # libtorrent and Transmission: 200
     _per_host: int = 3
     _exempt: Networks = PRIVATE  # many peers share one address on a laptop, in a lab, behind a proxy
+    memory: SendMemory = field(factory=SendMemory)  # what their transports hold
     _open: int = field(init=False, default=0)
     _hosts: Counter[str] = field(init=False, factory=Counter)
 

@@ -118,6 +118,7 @@ class _DialFactory(Factory):
             self._connector._reactor,
             self._address,
             lambda handshake: None,
+            self._connector._budget.memory,
             dialled=self._listener,
             on_closed=lambda link: self._connector.closed(link, self._listener),
         )

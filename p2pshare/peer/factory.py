@@ -29,7 +29,7 @@ class AcceptFactory(ServerFactory):
         if not self._budget.admit(address.host):
             self.log.debug("no room for {address}", address=address)
             return None
-        return PeerProtocol(self._clock, address, self._route, on_closed=self._closed)
+        return PeerProtocol(self._clock, address, self._route, self._budget.memory, on_closed=self._closed)
 
     def _closed(self, link: PeerProtocol) -> None:
         self._budget.release(link.address.host)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable
 from typing import Protocol as Seam
 
@@ -13,9 +12,7 @@ from twisted.python.failure import Failure
 
 from p2pshare.peer.limiter import Allowance
 
-# One write: large enough that system calls stop mattering, small enough that a peer that does not
-# read holds little memory. Twisted hands the kernel 128 KiB at a time.
-BATCH = 256 * 1024
+FRAMING = 16  # bytes to allow for what a dialect puts before a block; BEP 3 needs 13
 # While a rate limit binds, a batch is at most this share of a second, so that the flow stays smooth.
 LIMITED_SHARE = 0.1
 
@@ -35,8 +32,12 @@ class BlockSource(Seam):
 class Pipe(Seam):
     """The few things an outbox needs of its connection."""
 
+    @property
+    def room(self) -> int:
+        """How many bytes the transport may be handed now; once it has sent all it holds, it has the outbox pump."""
+
     def write(self, data: bytes) -> None:
-        """Hand bytes to the transport; it may ask us to pause while it does."""
+        """Hand bytes to the transport."""
 
     def blocks_sent(self, amount: int) -> None:
         """So many payload bytes were handed to the transport."""
@@ -58,9 +59,11 @@ class Outbox:
     _pipe: Pipe
     _allowance: Allowance
     _header: Callable[[int, int, int], bytes]  # what the dialect puts before a block's bytes
-    _queue: deque[Block] = field(init=False, factory=deque)
-    _reading: list[Block] = field(init=False, factory=list)  # asked of the disk, not yet arrived
-    _paused: bool = field(init=False, default=False)
+    # In the order asked. A block asked for twice is sent once; and taking any back costs the same, or a stranger could
+    # have us search a long queue for each of thousands of cancels.
+    _queue: dict[Block, None] = field(init=False, factory=dict)
+    _reading: list[Block] = field(init=False, factory=list)  # asked of the disk, and not taken back since
+    _is_reading: bool = field(init=False, default=False)  # the disk has not answered: one read at a time
     _waiting_for_rate: bool = field(init=False, default=False)
     _closed: bool = field(init=False, default=False)
     log = Logger()
@@ -70,15 +73,24 @@ class Outbox:
 
     def add(self, block: Block) -> None:
         """Promise a block; nothing is read before :meth:`pump`."""
-        self._queue.append(block)
+        self._queue[block] = None
 
     def cancel(self, block: Block) -> bool:
         """Take a promise back (BEP 3 ``cancel``); False when the block is not waiting here any more."""
-        for waiting in (self._queue, self._reading):
-            if block in waiting:
-                waiting.remove(block)
-                return True
-        return False
+        if block in self._queue:
+            del self._queue[block]
+        elif block in self._reading:
+            self._reading.remove(block)
+        else:
+            return False
+        return True
+
+    def cancel_piece(self, piece: int) -> list[Block]:
+        """Take back the promises of one piece, oldest first, and name them."""
+        dropped = [block for block in (*self._reading, *self._queue) if block[0] == piece]
+        for block in dropped:
+            self.cancel(block)
+        return dropped
 
     def clear(self) -> list[Block]:
         """Take all promises back, oldest first, and name them."""
@@ -92,73 +104,72 @@ class Outbox:
         self._closed = True
         self.clear()
 
-    def pause(self) -> None:
-        """The transport holds enough bytes."""
-        self._paused = True
-
-    def resume(self) -> None:
-        """The transport has room again."""
-        self._paused = False
-        self.pump()
-
     def pump(self) -> None:
         """Send blocks until the transport, the disk or a rate limit says stop."""
-        while self._queue and not (self._paused or self._reading or self._closed):
+        while self._queue and not (self._is_reading or self._closed):
             if not self._allowance.is_ready():
                 self._wait_for_rate()
                 return
-            run = self._next_run()
+            run, amount = self._next_run(self._pipe.room)
+            if not run:
+                return
             piece, begin, _ = run[0]
-            length = run[-1][1] + run[-1][2] - begin
-            data = self._source.read_now(piece, begin, length)
+            data = self._source.read_now(piece, begin, amount)
             if data is None:
-                self._reading = run
-                reading = self._source.read(piece, begin, length)
-                reading.addCallbacks(self._arrived, self._unreadable, callbackArgs=(run, begin))
-                reading.addErrback(lambda failure: self.log.failure("sending blocks", failure=failure))
+                self._read(run, piece, begin, amount)
             else:
-                self._send(run, begin, data)
+                self._send(run, begin, data, amount)
 
-    def _next_run(self) -> list[Block]:
-        """Take the blocks at the head that lie one behind the other in one piece: one read, one write."""
+    def _next_run(self, room: int) -> tuple[list[Block], int]:
+        """
+        Take the blocks at the head that lie one behind the other in one piece: one read, one write.
+
+        :return: the blocks, none when the transport has no room even for the first, and their bytes.
+        """
+        piece, begin, length = next(iter(self._queue))
         rate = self._allowance.rate
-        limit = BATCH if rate is None else min(BATCH, int(rate * LIMITED_SHARE))
-        queue = self._queue
-        run = [queue.popleft()]
-        piece, begin, length = run[0]
-        end, total = begin + length, length
-        while queue:
-            block = queue[0]
-            if block[0] != piece or block[1] != end or total + block[2] > limit:
+        if rate is not None:  # but always the first
+            room = min(room, max(int(rate * LIMITED_SHARE), length + FRAMING))
+        run: list[Block] = []
+        end = begin
+        for block in self._queue:
+            room -= block[2] + FRAMING
+            if block[1] != end or block[0] != piece or room < 0:
                 break
-            run.append(queue.popleft())
+            run.append(block)
             end += block[2]
-            total += block[2]
-        return run
+        for block in run:
+            del self._queue[block]
+        return run, end - begin
 
-    def _send(self, run: list[Block], start: int, data: bytes) -> None:
+    def _read(self, run: list[Block], piece: int, begin: int, amount: int) -> None:
+        self._reading, self._is_reading = run, True
+        reading = self._source.read(piece, begin, amount)
+        reading.addCallbacks(self._arrived, self._unreadable, callbackArgs=(begin,))
+        reading.addErrback(lambda failure: self.log.failure("sending blocks", failure=failure))
+
+    def _send(self, run: list[Block], start: int, data: bytes, amount: int) -> None:
         view = memoryview(data)
         parts: list[bytes | memoryview] = []
         for piece, begin, length in run:
             parts.append(self._header(piece, begin, length))
             parts.append(view[begin - start : begin - start + length])
-        sent = b"".join(parts)
-        amount = sum(length for _, _, length in run)
         self._allowance.spend(amount)
-        self._pipe.write(sent)
+        self._pipe.write(b"".join(parts))
         self._pipe.blocks_sent(amount)
 
-    def _arrived(self, data: bytes, run: list[Block], start: int) -> None:
-        still_wanted, self._reading = self._reading, []  # a choke or cancel may have thinned it out
-        if still_wanted and not self._closed:
-            self._send(still_wanted, start, data)
+    def _arrived(self, data: bytes, start: int) -> None:
+        # A choke or cancel may have thinned it out since; nothing else was read meanwhile.
+        run, self._reading, self._is_reading = self._reading, [], False
+        if run and not self._closed:
+            self._send(run, start, data, sum(length for _, _, length in run))
         self.pump()
 
     def _unreadable(self, failure: Failure) -> None:
-        blocks, self._reading = self._reading, []
-        if not self._closed:
+        blocks, self._reading, self._is_reading = self._reading, [], False
+        if blocks and not self._closed:
             self._pipe.blocks_unreadable(blocks, failure)
-            self.pump()
+        self.pump()
 
     def _wait_for_rate(self) -> None:
         if not self._waiting_for_rate:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Protocol as Seam
 
 from attrs import define, field
-from twisted.internet.interfaces import IDelayedCall, IPushProducer, IReactorTime
+from twisted.internet.interfaces import IDelayedCall, IPullProducer, IReactorTime
 from twisted.internet.protocol import Protocol, connectionDone
 from twisted.internet.tcp import Connection
 from twisted.logger import Logger
@@ -17,19 +17,18 @@ from p2pshare.addresses import Address
 from p2pshare.errors import RemoteWireError
 from p2pshare.peer.limiter import Allowance
 from p2pshare.peer.outbox import Block, BlockSource, Outbox
+from p2pshare.peer.patience import Patience
+from p2pshare.peer.unsent import WINDOW, Backlog, SendMemory
 from p2pshare.wire import bep3, messages
 from p2pshare.wire.session import WireSession
 
 HANDSHAKE_LIMIT = 10.0  # s, absolute: bytes that trickle in do not extend it
-MESSAGE_LIMIT = 60.0  # s for one whole message, absolute too
-IDLE_LIMIT = 120.0  # s of silence until we hang up (BEP 3: keep-alives come every two minutes)
-KEEPALIVE_AFTER = 100.0  # s without a byte of ours until we send one
 # One recv and one turn of the reactor: measured, larger reads are what makes Twisted fast here.
 READ_SIZE = 1024 * 1024
-# A transport that holds more than this of ours asks us to pause (Twisted uses the same attribute for
-# both; it is set low while a connection does not send us blocks).
-WRITE_HIGH_WATER = 128 * 1024
-GRACE = 5.0  # s a polite close may take until the transport is aborted
+IDLE_READ_SIZE = 128 * 1024  # while no blocks are expected
+# With so much of ours unread we read no more either: whatever comes only makes us answer. Blocks alone never get there.
+MUTE_LIMIT = 2 * WINDOW
+GRACE = 2.0  # s a polite close may take until the transport is aborted
 
 
 class PeerListener(Seam):
@@ -71,7 +70,7 @@ class PeerListener(Seam):
 Route = Callable[[bep3.Handshake], PeerListener | None]
 
 
-@implementer(IPushProducer)
+@implementer(IPullProducer)
 @define(eq=False)
 class PeerProtocol(Protocol):
     """
@@ -79,11 +78,16 @@ class PeerProtocol(Protocol):
 
     A dialled connection knows its swarm from the start and greets first; an accepted one asks
     ``route`` for the swarm of the handshake it reads, and a stranger gets no byte.
+
+    It is the transport's pull producer: that is how Twisted says that all it held has gone to the kernel. As a push
+    producer it would be paused only beyond ``bufferSize``, which is the size of a read as well: far more memory than a
+    peer that does not read deserves.
     """
 
     _clock: IReactorTime
     address: Address  # where the connection comes from or goes to
     _route: Route
+    _memory: SendMemory = field(factory=SendMemory)
     _dialled: PeerListener | None = None
     _on_closed: Callable[[PeerProtocol], None] | None = None
     transport: Connection = field(init=False)
@@ -97,14 +101,23 @@ class PeerProtocol(Protocol):
     _holds: set[str] = field(init=False, factory=set)  # why reading is paused
     _deadline: IDelayedCall | None = field(init=False, default=None)
     _closing: str | None = field(init=False, default=None)  # the reason, once we hang up
-    _heard_at: float = field(init=False, default=0.0)  # the last whole message
-    _spoke_at: float = field(init=False, default=0.0)
+    _patience: Patience = field(init=False)
+    _backlog: Backlog = field(init=False)
     log = Logger()
+
+    def __attrs_post_init__(self) -> None:
+        now = self._clock.seconds()
+        self._patience, self._backlog = Patience(now, now), Backlog(self._memory)
 
     @property
     def is_incoming(self) -> bool:
         """Whether the other side dialled."""
         return self._dialled is None
+
+    @property
+    def is_closing(self) -> bool:
+        """Whether it ends: nothing more is said or heard."""
+        return self._closing is not None
 
     @property
     def close_reason(self) -> str:
@@ -115,10 +128,9 @@ class PeerProtocol(Protocol):
 
     def connectionMade(self) -> None:
         self._deadline = self._clock.callLater(HANDSHAKE_LIMIT, self.abort, "no handshake in time")
-        self._heard_at = self._spoke_at = self._clock.seconds()
         self.transport.setTcpNoDelay(True)
         if self._dialled is not None:
-            self.transport.write(self._dialled.hello())
+            self.write(self._dialled.hello())
 
     def dataReceived(self, data: bytes) -> None:
         if self._closing is not None:
@@ -135,6 +147,7 @@ class PeerProtocol(Protocol):
         if self._deadline is not None and self._deadline.active():
             self._deadline.cancel()
         self._close_outbox()
+        self._backlog.drained()
         why = self._closing or reason.getErrorMessage()
         self._closing = why
         if self._on_closed is not None:
@@ -142,13 +155,11 @@ class PeerProtocol(Protocol):
         if self.listener is not None:
             self.listener.peer_lost(self, why)
 
-    def pauseProducing(self) -> None:
-        if self._outbox is not None:
-            self._outbox.pause()
-
     def resumeProducing(self) -> None:
-        if self._outbox is not None:
-            self._outbox.resume()
+        """The transport holds nothing of ours any more."""
+        self._backlog.drained()
+        self.release("unread")
+        self.pump()
 
     def stopProducing(self) -> None:
         self._close_outbox()
@@ -177,8 +188,9 @@ class PeerProtocol(Protocol):
             self._outbox.add(block)
 
     def pump(self) -> None:
-        """Send promised blocks as far as the transport takes them."""
+        """Send promised blocks as far as the transport takes them; what was said before them goes first."""
         if self._outbox is not None and self._closing is None:
+            self._flush()
             self._outbox.pump()
 
     @property
@@ -189,6 +201,10 @@ class PeerProtocol(Protocol):
     def take_back(self, block: Block) -> bool:
         """Drop one promised block; False when it is not waiting any more."""
         return self._outbox is not None and self._outbox.cancel(block)
+
+    def take_back_piece(self, piece: int) -> list[Block]:
+        """Drop the promised blocks of one piece and name them."""
+        return self._outbox.cancel_piece(piece) if self._outbox is not None else []
 
     def take_back_all(self) -> list[Block]:
         """Drop every promised block and name them."""
@@ -205,23 +221,23 @@ class PeerProtocol(Protocol):
         if why in self._holds:
             self._holds.remove(why)
             if not self._holds and self._closing is None:
-                self._heard_at = self._clock.seconds()
+                self._patience.excuse(self._clock.seconds())
                 self.transport.resumeProducing()
 
     def tick(self) -> None:
         """Check the connection's deadlines and keep it alive; called about once a second."""
-        now = self._clock.seconds()
         if self._wire is None or self._closing is not None:
             return
+        now = self._clock.seconds()
         if self._holds:
-            self._heard_at = now  # it is we who do not listen
-        silence = now - self._heard_at
-        if silence > IDLE_LIMIT:
-            self.abort("silent for too long")
-        elif silence > MESSAGE_LIMIT and self._wire.is_mid_message:
-            self.abort("a message took too long")
-        elif now - self._spoke_at > KEEPALIVE_AFTER:
+            self._patience.excuse(now)
+        complaint = self._patience.complaint(now, self._backlog.since if self._backlog.size else None)
+        if complaint is not None:
+            self.abort(complaint)
+            return
+        if self._patience.is_keepalive_due(now):
             self.send(messages.KeepAlive())
+        self.pump()  # when all memory for sending was taken, nobody else says that there is some again
 
     def close(self, reason: str) -> None:
         """Hang up politely: what was written still goes out, within a grace period."""
@@ -231,8 +247,9 @@ class PeerProtocol(Protocol):
             self.log.debug("closing {address}: {reason}", address=self.address, reason=reason)
             self._drop_deadline()
             self._deadline = self._clock.callLater(GRACE, self.transport.abortConnection)
-            self._close_outbox()
-            self.transport.unregisterProducer()
+            if self._outbox is not None:
+                self._outbox.close()
+                self.transport.unregisterProducer()  # or the transport would wait for more from us
             self.transport.loseConnection()
 
     def abort(self, reason: str) -> None:
@@ -244,11 +261,24 @@ class PeerProtocol(Protocol):
             self._close_outbox()
             self.transport.abortConnection()
 
+    def turn_away(self, hello: bytes, reason: str) -> None:
+        """Answer a handshake with ours, for it to be recognised, and hang up."""
+        if self._closing is None:
+            self.write(hello)
+            self.close(reason)
+
     # What an Outbox needs
+
+    @property
+    def room(self) -> int:
+        """How many bytes of blocks the transport may be handed now."""
+        return self._backlog.room
 
     def write(self, data: bytes) -> None:
         """Hand bytes to the transport."""
-        self._spoke_at = self._clock.seconds()
+        now = self._clock.seconds()
+        self._patience.spoke(now)
+        self._backlog.wrote(len(data), now)
         self.transport.write(data)
 
     def blocks_sent(self, amount: int) -> None:
@@ -285,6 +315,8 @@ class PeerProtocol(Protocol):
         if listener is None or handshake.info_hash != listener.info_hash:
             raise RemoteWireError("the handshake names a torrent that is not here")
         wire = listener.welcome(self, handshake)
+        if self._closing is not None:
+            return
         if wire is None:
             raise RemoteWireError("not admitted")
         self._drop_deadline()
@@ -297,9 +329,9 @@ class PeerProtocol(Protocol):
         upload, self._download = listener.allowances()
         self._wire = wire
         self._outbox = Outbox(listener.source(), self, upload, wire.dialect.piece_header)
-        self.transport.registerProducer(self, True)
+        self.transport.registerProducer(self, False)
         self.expect_blocks(False)
-        self._heard_at = self._clock.seconds()
+        self._patience.heard(whole=True, more=False, now=self._clock.seconds())
         self._in_batch = True
         if self.is_incoming:
             self._out.append(listener.hello())
@@ -308,13 +340,8 @@ class PeerProtocol(Protocol):
         self._end_batch()
 
     def expect_blocks(self, coming: bool) -> None:
-        """
-        Size the transport's reads: large while blocks stream in, small otherwise.
-
-        Twisted's ``bufferSize`` is both the size of a recv and how much of ours it holds before it asks
-        us to pause.
-        """
-        size = WRITE_HIGH_WATER
+        """Size the transport's reads (Twisted's ``bufferSize``): large while blocks stream in, small otherwise."""
+        size = IDLE_READ_SIZE
         if coming:
             rate = self._download.rate
             size = READ_SIZE if rate is None else max(16 * 1024, min(READ_SIZE, int(rate * 0.1)))
@@ -330,12 +357,13 @@ class PeerProtocol(Protocol):
                 heard = True
                 listener.message_received(self, message)
                 if self._closing is not None:  # the listener hung up half way through
-                    return
-            if heard:
-                self._heard_at = self._clock.seconds()
+                    break
+            self._patience.heard(whole=heard, more=wire.is_mid_message, now=self._clock.seconds())
             listener.batch_received(self)
         finally:
             self._end_batch()
+        if self._backlog.size > MUTE_LIMIT:
+            self.hold("unread")
         self._download.spend(len(data))
         if not self._download.is_ready():
             self.hold("rate")

@@ -14,6 +14,9 @@ from p2pshare.policy.picker import PiecePicker
 from p2pshare.policy.remote_peer import RemotePeer
 from p2pshare.policy.started import ASKED, RECEIVED, Block
 
+# In the endgame a silent peer holds up the whole download (libtorrent piece_timeout: 20 s).
+ENDGAME_TIMEOUT = 20.0
+
 
 class Receipt(Enum):
     """What a block that came is worth."""
@@ -173,8 +176,9 @@ class Ledger:
     def expired(self, now: float) -> list[tuple[RemotePeer, Block]]:
         """Take back the requests that will hardly be answered; name each, with the peer that left it unanswered."""
         found: list[tuple[RemotePeer, Block]] = []
+        timeout = min(self._request_timeout, ENDGAME_TIMEOUT) if self.is_endgame else self._request_timeout
         for peer, account in self._books.accounts.items():
-            numbers = account.overdue(now, self._request_timeout)
+            numbers = account.overdue(now, timeout)
             if numbers:
                 found += [(peer, self._block(number)) for number in numbers]
                 self._books.rest(account)

@@ -52,7 +52,7 @@ class PiecePicker:
 
     def got_have(self, piece: int) -> None:
         """Count one more copy of a piece."""
-        self._copies.add(1 << piece)
+        self._copies.add_one(piece)
 
     def copies(self, piece: int) -> int:
         """Tell how many connected peers have a piece."""

@@ -11,7 +11,7 @@ from p2pshare.policy.copies import Copies
 # Names one of a non-empty set of pieces (bit i is piece i).
 Strategy = Callable[[int, Copies, Random], int]
 
-# An exactly fair draw looks at every candidate. In a torrent of usual size it does; beyond, at a stretch of this many.
+# An exactly fair draw counts every candidate. In a torrent of usual size it does; in a larger one, those of a stretch.
 _STRETCH = 2048
 
 
@@ -19,12 +19,18 @@ def draw(pieces: int, random: Random) -> int:
     """Draw one of a non-empty set of pieces, each as likely as the others (above 2,048 pieces: almost)."""
     size = pieces.bit_length()
     first = 0
-    if size > _STRETCH:  # the stretch that ends with the first candidate below a random point
-        below = pieces & ((2 << int(random.random() * size)) - 1)
-        end = below.bit_length() or size
-        first = max(0, end - _STRETCH)
-        size = end - first
-        pieces = pieces >> first & ((1 << size) - 1)
+    if size > _STRETCH:
+        parts = -(-size // _STRETCH)
+        width = -(-size // parts)
+        first = width * int(random.random() * parts)
+        mask = (1 << width) - 1
+        stretch = pieces >> first & mask
+        if not stretch:  # then the stretch that ends with the first candidate below, or with the last of all
+            end = (pieces & ((1 << first) - 1)).bit_length() or size
+            first = max(0, end - width)
+            stretch = pieces >> first & mask
+        pieces = stretch
+        size = pieces.bit_length()
     rank = int(random.random() * pieces.bit_count())
     while size > 1:  # halve the stretch, keep the half that holds the candidate of this rank
         half = size >> 1
@@ -43,7 +49,8 @@ def draw(pieces: int, random: Random) -> int:
 
 def rarest(candidates: int, copies: Copies, random: Random) -> int:
     """Name one of the rarest: what few have is spread first, and everybody soon has something others want."""
-    return draw(copies.rarest(candidates), random)
+    first, fewest = copies.rarest(candidates, random)
+    return first + draw(fewest, random)
 
 
 def anything(candidates: int, copies: Copies, random: Random) -> int:

@@ -60,6 +60,14 @@ class PieceBuffers:
         self._sealed[piece] = buffer
         return buffer
 
+    def is_sealed(self, piece: int) -> bool:
+        """Whether somebody still uses a piece that was sealed."""
+        return piece in self._sealed
+
+    def all_sealed(self) -> list[int]:
+        """Name the pieces that are sealed and in use."""
+        return list(self._sealed)
+
     def release(self, piece: int) -> None:
         """Nobody uses the sealed piece any more."""
         self._give_back(self._sealed.pop(piece))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Container, Iterator
 
 from attrs import define, field
 from twisted.internet.defer import Deferred, DeferredList
@@ -34,6 +34,7 @@ class ContentCheck:
     _have: Bitfield  # filled as pieces turn out right
     _progress: Progress | None
     _is_broken_off: Callable[[], bool]
+    _among: Container[int] | None = None  # the pieces to hash, if they are there; None: all
     _wrong: list[int] = field(init=False, factory=list)  # all their files are there, and yet
     _done: int = field(init=False, default=0)
 
@@ -82,7 +83,8 @@ class ContentCheck:
             if place is Place.MISSING:
                 missing.update(self._files.geometry.pieces_of(file))
         left_out = missing | (untouched - zeros)
-        return [piece for piece in range(self._metainfo.num_pieces) if piece not in left_out]
+        among = range(self._metainfo.num_pieces) if self._among is None else self._among
+        return [piece for piece in range(self._metainfo.num_pieces) if piece in among and piece not in left_out]
 
     def _slices(self, pieces: list[int]) -> Iterator[list[int]]:
         size = max(1, SLICE // self._metainfo.piece_length)
@@ -112,7 +114,15 @@ class ContentCheck:
         def compare(piece: int, digest: bytes | None) -> None:
             found.append((piece, digest == self._metainfo.piece_hash(piece)))
 
-        hash_pieces(self._files.geometry, self._files.open, pieces, compare, on_error=self._unreadable, threads=1)
+        hash_pieces(
+            self._files.geometry,
+            self._files.open,
+            pieces,
+            compare,
+            on_error=self._unreadable,
+            threads=1,
+            disk=self._files.folder.disk,
+        )
         return found
 
     def _unreadable(self, file: int, error: OSError) -> None:

@@ -74,8 +74,8 @@ class Disk(Seam):
     def fsync(self, fd: int) -> None:
         """Make a file safe with its time, or the names in a folder."""
 
-    def forget(self, fd: int) -> None:
-        """Drop what memory holds of a file, so that the next read asks the device."""
+    def forget(self, fd: int, offset: int, length: int) -> None:
+        """Drop what memory holds of written bytes, so that the next read asks the device."""
 
     def room(self, fd: int) -> int:
         """Count the bytes that this user may still put on the disk an open file is on."""
@@ -140,8 +140,8 @@ class OSDisk:
     def fsync(self, fd: int) -> None:
         os.fsync(fd)
 
-    def forget(self, fd: int) -> None:
-        os.posix_fadvise(fd, 0, 0, os.POSIX_FADV_DONTNEED)
+    def forget(self, fd: int, offset: int, length: int) -> None:
+        os.posix_fadvise(fd, offset, length, os.POSIX_FADV_DONTNEED)
 
     def room(self, fd: int) -> int:
         volume = os.fstatvfs(fd)
@@ -160,14 +160,24 @@ def open_folder(disk: Disk, path: Path, mode: int = 0o777) -> int:
     try:
         return disk.open(path, _FOLDER)
     except FileNotFoundError:
-        above = os.path.dirname(os.path.abspath(path))
-        parent = open_folder(disk, above, mode)
-        try:
-            try:
-                disk.mkdir(os.path.abspath(path), mode)
-            except FileExistsError:  # somebody else was faster, or it is no folder, which the next open tells
-                pass
-            disk.fsync(parent)
-        finally:
-            disk.close(parent)
+        _make_folder(disk, os.path.abspath(path), mode)
         return disk.open(path, _FOLDER)
+
+
+def _make_folder(disk: Disk, path: str, mode: int) -> None:
+    above = os.path.dirname(path)
+    try:
+        disk.mkdir(path, mode)
+    except FileExistsError:  # somebody else was faster, or it is no folder, which the next open tells
+        return
+    except FileNotFoundError:
+        _make_folder(disk, above, mode)
+        disk.mkdir(path, mode)
+    try:
+        parent = disk.open(above, _FOLDER)
+    except PermissionError:  # a folder we may write to and not look into: its owner answers for the name
+        return
+    try:
+        disk.fsync(parent)
+    finally:
+        disk.close(parent)

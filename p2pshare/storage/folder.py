@@ -53,6 +53,15 @@ class ContentFolder:
                 raise OSError(errno.EINVAL, "not a regular file; move it away or choose another folder")
         return fd
 
+    def device(self) -> int:
+        """
+        Tell the disk that the folder is on.
+
+        :raise OSError: it is not there.
+        """
+        with self._parent(("",), create=False) as fd:
+            return self.disk.fstat(fd).st_dev
+
     def look(self, parent: Parts, names: Iterable[str]) -> dict[str, os.stat_result]:
         """
         Look, without following links, which of the names exist in one folder and what they are.
@@ -90,6 +99,33 @@ class ContentFolder:
                 error.filename2 = None
                 raise
 
+    def link(self, old: Parts, new: Parts) -> bool:
+        """
+        Give a file a second name in the same folder, never that of another file.
+
+        :return: False when it has only the new name now, as the filesystem knows no hard links.
+        :raise FileExistsError: the new name is taken.
+        :raise OSError: the filesystem refuses.
+        """
+        with self._parent(new, create=False) as parent, self._blaming(new):
+            try:
+                return self._link(parent, old[-1], new[-1])
+            except FileExistsError:
+                if os.path.samestat(*(self.disk.stat(parts[-1], dir_fd=parent) for parts in (old, new))):
+                    return True  # it was given that name before
+                raise
+
+    def sync(self, folders: Iterable[Parts]) -> None:
+        """
+        Make the names in some folders safe from power cuts, and those of the folders themselves.
+
+        :raise OSError: the disk refuses.
+        """
+        all_above = {parts[:depth] for parts in folders for depth in range(len(parts) + 1)}
+        for parts in sorted(all_above):
+            with self._parent((*parts, ""), create=False) as fd, self._blaming(parts):
+                self.disk.fsync(fd)
+
     def remove(self, parts: Parts) -> None:
         """
         Take a name away.
@@ -100,6 +136,10 @@ class ContentFolder:
             self.disk.unlink(parts[-1], parent)
 
     def _move(self, parent: int, old: str, new: str) -> None:
+        if self._link(parent, old, new):
+            self.disk.unlink(old, parent)
+
+    def _link(self, parent: int, old: str, new: str) -> bool:
         try:
             self.disk.link(old, new, parent)
         except OSError as error:
@@ -108,8 +148,8 @@ class ContentFolder:
             # Claim the name, which fails if it exists, then move over the empty file that is ours.
             self.disk.close(self.disk.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL | _BELOW, dir_fd=parent))
             self.disk.rename(old, new, parent)
-        else:
-            self.disk.unlink(old, parent)
+            return False
+        return True
 
     @contextmanager
     def _parent(self, parts: Parts, *, create: bool) -> Iterator[int]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Collection, Coroutine, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -16,12 +16,17 @@ from p2pshare.geometry import Geometry
 from p2pshare.metainfo import Metainfo
 from p2pshare.storage.buffers import PieceBuffers
 from p2pshare.storage.checking import ContentCheck, Progress
-from p2pshare.storage.files import ContentFiles, ContentLost
+from p2pshare.storage.disk import OS_DISK, Disk
+from p2pshare.storage.files import ContentFiles
 from p2pshare.storage.folder import ContentFolder
 from p2pshare.storage.ongoing import Ongoing
+from p2pshare.storage.proof import Proof
+from p2pshare.storage.resume import Durability, ResumeData
 from p2pshare.storage.sealing import Sealed, judge
+from p2pshare.storage.serving import Serving
 from p2pshare.storage.survey import prepare, survey
 from p2pshare.storage.tally import FileTally
+from p2pshare.storage.trust import Trust, insist_on_disk, weigh
 from p2pshare.storage.workers import Run
 
 MEMORY_LIMIT = 32 * 1024 * 1024  # bytes of sealed pieces waiting for the disk before peers are paused
@@ -31,6 +36,10 @@ T = TypeVar("T")
 
 def _nobody() -> None:
     """Nobody waits for relief."""
+
+
+def _ignore(_: object) -> None:
+    """Nobody wants to know."""
 
 
 @define(eq=False)
@@ -47,26 +56,40 @@ class PieceStore:
     _folder: Path
     _run: Run
     _memory_limit: int = field(kw_only=True, default=MEMORY_LIMIT)
+    _durability: Durability | None = field(kw_only=True, default=None)  # None: after a crash everything is hashed
+    _disk: Disk = field(kw_only=True, default=OS_DISK)
     geometry: Geometry = field(init=False)
     have: Bitfield = field(init=False)
     failed: StorageError | None = field(init=False, default=None)  # why nothing more is sealed
     is_pressed: bool = field(init=False, default=False)  # too much waits for the disk: put less, pause the peers
     on_relief: Callable[[], None] = field(init=False, default=_nobody)  # called when is_pressed ends
+    # Told that the disk refused something nobody was waiting for; then ``failed`` is set.
+    on_trouble: Callable[[StorageError], None] = field(init=False, default=_ignore)
+    on_lost: Callable[[int], None] = field(init=False, default=_ignore)  # told of a piece we had and have no more
     _files: ContentFiles = field(init=False)
     _buffers: PieceBuffers = field(init=False)
     _tally: FileTally = field(init=False)
     _ongoing: Ongoing = field(init=False, factory=Ongoing)
     _shutdown: Ongoing = field(init=False, factory=Ongoing)
-    _scratch: bytearray = field(init=False, factory=bytearray)  # read_now reads here; grows to the longest read
+    _serving: Serving = field(init=False)
+    _resume: ResumeData | None = field(init=False, default=None)
+    _checked: bool = field(init=False, default=False)
+    _sealing: Ongoing = field(init=False, factory=Ongoing)
+    _proof: Proof = field(init=False)
+    _unproved: set[int] = field(init=False, factory=set)  # were on their way when the disk failed to keep something
     _closing: bool = field(init=False, default=False)
     log = Logger()
 
     def __attrs_post_init__(self) -> None:
         self.geometry = self._metainfo.geometry
         self.have = Bitfield(self.geometry.num_pieces)
-        self._files = ContentFiles(self._metainfo, ContentFolder(self._folder))
+        self._files = ContentFiles(self._metainfo, ContentFolder(self._folder, disk=self._disk))
         self._buffers = PieceBuffers(self.geometry)
         self._tally = FileTally(self.geometry)
+        self._serving = Serving(self._metainfo, self._files, self._run, self.have, self._lost)
+        self._proof = Proof(self._files, self._tally, self._serving, self.have, self._run)
+        if self._durability is not None:
+            self._resume = ResumeData(self._metainfo, self._files, self._durability, self._commit_failed)
 
     @property
     def is_complete(self) -> bool:
@@ -84,6 +107,11 @@ class PieceStore:
     def buffered(self) -> int:
         """Bytes of memory that hold pieces on their way to the disk."""
         return self._buffers.held
+
+    @property
+    def counters(self) -> dict[str, int]:
+        """Numbers that are kept with the resume data, for whoever counts something; empty where there is none."""
+        return {} if self._resume is None else self._resume.counters
 
     def check(self, progress: Progress | None = None, *, writable: bool = True) -> Deferred[None]:
         """
@@ -121,7 +149,7 @@ class PieceStore:
             self._buffers.release(piece)
             return fail(self.failed or self._refusal())
         self.is_pressed = self.is_pressed or self._buffers.sealed > self._memory_limit
-        return self._start(self._seal(piece, content, digests))
+        return self._sealing.track(self._start(self._seal(piece, content, digests)))
 
     def discard(self, piece: int) -> None:
         """Forget what was put into a piece that is not sealed."""
@@ -129,7 +157,8 @@ class PieceStore:
 
     def retry(self) -> None:
         """Seal again: what made the disk refuse may be gone."""
-        self.failed = None
+        if not self._proof.is_under_way:  # or else it is too early to tell
+            self.failed = None
 
     def read_now(self, piece: int, begin: int, length: int) -> bytes | None:
         """
@@ -138,11 +167,7 @@ class PieceStore:
         :return: None when that would wait: then :meth:`read` it.
         :raise ValueError: the piece is not verified.
         """
-        self._insist_on(piece)
-        if length > len(self._scratch):
-            self._scratch = bytearray(length)
-        view = memoryview(self._scratch)[:length]
-        return bytes(view) if self._files.read_now(piece, begin, [view]) else None
+        return self._serving.read_now(piece, begin, length)
 
     def read_into(self, piece: int, begin: int, buffers: Sequence[memoryview]) -> bool:
         """
@@ -151,8 +176,7 @@ class PieceStore:
         :return: False when that would wait: then :meth:`read` it.
         :raise ValueError: the piece is not verified.
         """
-        self._insist_on(piece)
-        return self._files.read_now(piece, begin, buffers)
+        return self._serving.read_into(piece, begin, buffers)
 
     def read(self, piece: int, begin: int, length: int) -> Deferred[bytes]:
         """
@@ -161,8 +185,8 @@ class PieceStore:
         :return: errs back with StorageError; the piece is no longer in ``have`` if it turns out to be lost.
         :raise ValueError: the piece is not verified.
         """
-        self._insist_on(piece)
-        return self._start(self._read(piece, begin, length))
+        self._serving.insist_on(piece)
+        return self._start(self._serving.read(piece, begin, length))
 
     def close(self) -> Deferred[None]:
         """
@@ -174,7 +198,7 @@ class PieceStore:
             return self._shutdown.over()
         self._closing = True
         self._buffers.discard_all()
-        return self._shutdown.track(self._ongoing.over().addCallback(lambda _: self._run(self._files.close)))
+        return self._shutdown.track(Deferred.fromCoroutine(self._close()))
 
     def _start(self, work: Coroutine[Deferred[Any], Any, T]) -> Deferred[T]:
         if self._closing:
@@ -185,28 +209,41 @@ class PieceStore:
     def _refusal(self) -> StorageError:
         return StorageError(f"{self._metainfo.name}: its store is closed")
 
-    def _insist_on(self, piece: int) -> None:
-        if piece not in self.have:
-            raise ValueError(f"piece {piece} is not verified and must not be read")
+    async def _close(self) -> None:
+        await self._ongoing.over()
+        if self._resume is not None:
+            await self._resume.close()
+        await self._run(self._files.close)
 
     async def _check(self, progress: Progress | None, writable: bool) -> None:
         for piece in self.have:
             self.have.discard(piece)
         await self._run(survey, self._files, writable)
+        trust = await self._recover(writable)
         if writable:
             await self._run(prepare, self._files)
-        check = ContentCheck(self._metainfo, self._files, self._run, self.have, progress, lambda: self._closing)
+        to_hash = None if trust is None else trust.to_hash
+        check = ContentCheck(
+            self._metainfo, self._files, self._run, self.have, progress, lambda: self._closing, to_hash
+        )
         await check.hash_all()
+        found = set(self.have)
+        if trust is not None:
+            for piece in trust.certain:
+                self.have.add(piece)
+            self._serving.doubtful = set(trust.on_serving)
         self._tally.count(self.have)
         if writable:
             check.refuse_strangers()
-            await self._run(self._files.finish, self._tally.whole())
+        await self._begin(found, writable)
         self.log.info("{name}: has {count} pieces on disk", name=self._metainfo.name, count=self.have.count)
 
     async def _seal(self, piece: int, content: memoryview, digests: bool) -> Sealed:
         try:
             sealed: Sealed = await self._run(self._judge_and_write, piece, content, digests)
             if sealed.ok:
+                if self.failed is not None and piece in self._unproved:
+                    raise self.failed  # its bytes may be among those the disk did not keep
                 await self._finish_files(piece)
                 self.have.add(piece)
             return sealed
@@ -215,6 +252,7 @@ class PieceStore:
             self.failed = self.failed or error
             raise
         finally:
+            self._unproved.discard(piece)
             self._release(piece)
 
     def _judge_and_write(self, piece: int, content: memoryview, digests: bool) -> Sealed:
@@ -222,6 +260,8 @@ class PieceStore:
         sealed = judge(piece, content, self._metainfo.piece_hash(piece), digests=digests)
         if sealed.ok:
             self._files.write(piece, content)
+            if self._resume is not None:
+                self._resume.append(piece)
         return sealed
 
     def _release(self, piece: int) -> None:
@@ -235,18 +275,65 @@ class PieceStore:
         """A piece is on disk: give files that are whole now their final names."""
         whole = self._tally.got(piece)
         try:
-            if whole:
+            if self._resume is not None and self._resume.is_active:
+                is_last = self.have.count == self.geometry.num_pieces - 1
+                await self._resume.written(piece, whole, is_last=is_last)
+            elif whole:
                 await self._run(self._files.finish, whole)
         except StorageError:
             self._tally.lost(piece)
             raise
 
-    async def _read(self, piece: int, begin: int, length: int) -> bytes:
-        try:
-            content: bytes = await self._run(self._files.read_bytes, piece, begin, length)
-        except ContentLost as error:
-            if self.have.discard(piece):
-                self._tally.lost(piece)
-            self.log.warn("{name}: piece {piece} is lost: {error}", name=self._metainfo.name, piece=piece, error=error)
-            raise
-        return content
+    async def _recover(self, writable: bool) -> Trust | None:
+        """Find out what the last process knew; only once, as who checks again wants everything looked at."""
+        first, self._checked = not self._checked, True
+        if self._resume is None:
+            return None
+        if not first:
+            await self._resume.close()
+        recovered = await self._resume.open(writable)
+        if recovered is None:
+            return None
+        await self._run(insist_on_disk, self._files, recovered)
+        # The last process may have ended because the disk failed: then memory holds what the device does not.
+        await self._run(self._files.forget, recovered.doubtful)
+        return weigh(self._files, recovered) if first else None
+
+    async def _begin(self, found: Collection[int], writable: bool) -> None:
+        """Journal from now on, and give files that are whole their names."""
+        whole = self._tally.whole() if writable else []
+        if self._resume is not None:
+            certain = self.have.copy()
+            for piece in found:
+                certain.discard(piece)
+            await self._resume.begin(certain, found)
+            if self._resume.is_active:
+                unnamed = self._files.unnamed(whole)
+                if unnamed:
+                    await self._resume.settle(unnamed)
+                return
+        await self._run(self._files.finish, whole)
+
+    def _lost(self, piece: int) -> None:
+        """A piece we had is not on disk as it was."""
+        self.have.discard(piece)
+        self._tally.lost(piece)
+        self._serving.doubtful.discard(piece)
+        self.log.warn("{name}: piece {piece} is lost", name=self._metainfo.name, piece=piece)
+        if self._resume is not None:
+            self._do(self._resume.lost(piece))
+        self.on_lost(piece)
+
+    def _commit_failed(self, error: StorageError) -> None:
+        """What was written since the last commit may be anything, and so may what is on its way."""
+        self.log.warn("{name}: {error}", name=self._metainfo.name, error=error)
+        self.failed = self.failed or error
+        assert self._resume is not None
+        self._unproved.update(self._buffers.all_sealed())
+        self._do(self._proof.take(self._resume, self._sealing, lambda piece: self.on_lost(piece)))
+        self.on_trouble(error)
+
+    def _do(self, work: Coroutine[Deferred[Any], Any, None]) -> None:
+        """Have something done that nobody waits for, but :meth:`close`."""
+        doing = self._ongoing.track(Deferred.fromCoroutine(work))
+        doing.addErrback(lambda failure: self.log.failure("storing {name}", failure, name=self._metainfo.name))

@@ -11,6 +11,7 @@ from p2pshare.errors import StorageError
 from p2pshare.storage.files import ContentFiles, Place
 from p2pshare.storage.layout import Parts
 from p2pshare.storage.refusals import storage_error
+from p2pshare.storage.signatures import Signature
 
 
 def survey(files: ContentFiles, writable: bool) -> None:
@@ -60,13 +61,16 @@ def _survey_folder(files: ContentFiles, parent: Parts, group: list[int], writabl
                 if writable:
                     _insist(final, length, folder.full(names.final))
                     if part is not None and os.path.samestat(part, final):
-                        folder.remove(names.part)  # a crash came between giving the new name and taking the old
-                files.places[file] = Place.FINAL
+                        # A crash came between giving the new name and taking the old.
+                        folder.sync([parent])
+                        folder.remove(names.part)
+                files.found(file, Place.FINAL, Signature.of(final))
             elif part is not None and (writable or stat.S_ISREG(part.st_mode)):
                 _insist(part, None, folder.full(names.part))
-                files.places[file] = Place.PART
+                files.found(file, Place.PART, Signature.of(part))
             else:
                 files.places[file] = Place.MISSING
+                files.signatures.pop(file, None)
     except OSError as error:
         raise storage_error(error, folder.full(parent)) from error
 

@@ -12,9 +12,11 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from p2pshare.errors import StorageError
+from p2pshare.geometry import Geometry
 from p2pshare.policy.blame import Blame
 from p2pshare.policy.ledger import Ledger, Receipt
 from p2pshare.policy.remote_peer import RemotePeer
+from p2pshare.rates import Meter
 from p2pshare.storage.sealing import Sealed
 from p2pshare.swarm.member import Member
 from p2pshare.swarm.settings import SwarmSettings
@@ -23,6 +25,8 @@ from p2pshare.wire import messages
 
 class Store(Seam):
     """Where blocks become pieces; a PieceStore."""
+
+    geometry: Geometry
 
     def put(self, piece: int, begin: int, data: bytes | memoryview) -> None:
         """Copy a block into its piece."""
@@ -61,7 +65,8 @@ class Download:
     _listener: DownloadListener
     _pressed: bool = field(init=False, default=False)
     _stopped: bool = field(init=False, default=False)
-    wasted: int = field(init=False, default=0)
+    received: Meter = field(init=False, factory=Meter)  # payload somebody wanted
+    wasted: int = field(init=False, default=0)  # bytes of payload that nobody wanted, or of pieces that were wrong
     log = Logger()
 
     def block_received(self, member: Member, message: messages.Piece) -> None:
@@ -73,9 +78,8 @@ class Download:
             member.fresh += length
             member.fresh_blocks += 1
             self._store.put(index, begin, data)
-            if self._ledger.is_endgame:
-                for rival in self._ledger.rivals(index, begin):
-                    self._members[rival].link.send(messages.Cancel(index, begin, length))
+            for rival in self._ledger.rivals(index, begin):
+                self._members[rival].link.send(messages.Cancel(index, begin, length))
             if receipt is Receipt.COMPLETES:
                 self._seal(index)
             return
@@ -83,23 +87,35 @@ class Download:
         member.wasted += length
         if receipt is Receipt.UNASKED:
             member.unasked_blocks += 1
-            if member.unasked_blocks > self._settings.unasked_blocks:
+            if member.unasked_blocks >= self._settings.unasked_blocks:
                 member.link.abort(f"sent {member.unasked_blocks} blocks nobody asked for")
 
     def batch_received(self, member: Member) -> None:
         """Count what one read brought, and keep the pipeline full."""
+        if member.rejected:
+            member.rejected = False
+            self.ask_idle()
+        elif not member.fresh:
+            return
+        self.count(member)
+        self.ask(member)
+
+    def count(self, member: Member) -> None:
+        """Enter what one read brought in the meters."""
         if member.fresh:
             now = self._clock.seconds()
             remote = member.remote
+            self.received.add(member.fresh, now)
             remote.download.add(member.fresh, now)
             remote.pipeline.got_blocks(member.fresh_blocks)
             remote.last_block_at = now
             remote.snubbed = False
             member.fresh = member.fresh_blocks = 0
-        elif not member.rejected:
-            return
-        member.rejected = False
-        self.ask(member)
+
+    def joined(self, member: Member) -> None:
+        """A peer comes in: while the disk is behind it has to wait like all others."""
+        if self._pressed:
+            member.link.hold("disk")
 
     def unchoked(self, member: Member) -> None:
         """The peer serves us from now on."""
@@ -121,6 +137,7 @@ class Download:
 
     def left(self, member: Member) -> None:
         """The peer is gone: its requests go to others."""
+        self.count(member)
         self._ledger.left(member.remote)
         self._blame.left(member.remote)
         self.ask_idle()
@@ -128,7 +145,7 @@ class Download:
     def ask(self, member: Member) -> None:
         """Request as many blocks as this peer's pipeline has room for, in one write."""
         remote = member.remote
-        if remote.peer_choking or not remote.am_interested or self._stopped:
+        if remote.peer_choking or not remote.am_interested or self._stopped or member.link.is_closing:
             return
         now = self._clock.seconds()
         depth = remote.depth(now)
@@ -160,6 +177,11 @@ class Download:
         """Ask for nothing more."""
         self._stopped = True
 
+    def resume(self) -> None:
+        """Ask again."""
+        self._stopped = False
+        self.ask_idle()
+
     def relieve(self) -> None:
         """The disk caught up: read from the peers again."""
         self._pressed = False
@@ -188,6 +210,7 @@ class Download:
             return
         guilty = self._blame.failed(piece, self._ledger.owners(piece), sealed.digests)
         self._ledger.failed(piece)
+        self.wasted += self._store.geometry.piece_size(piece)
         self.log.warn("piece {piece} has a wrong hash, fetching it again", piece=piece)
         self._condemn(piece, guilty)
         self.ask_idle()

@@ -35,6 +35,13 @@ class PieceVerified:
 
 
 @frozen
+class PieceLost:
+    """A piece that was verified cannot be read any more: it is missing again."""
+
+    index: int
+
+
+@frozen
 class Completed:
     """The last missing piece was verified and every file has its final name."""
 
@@ -47,4 +54,4 @@ class PieceSpoiled:
     guilty: tuple[str, ...]
 
 
-Event = StateChanged | PieceVerified | Completed | PieceSpoiled
+Event = StateChanged | PieceVerified | PieceLost | Completed | PieceSpoiled

@@ -38,18 +38,29 @@ class Interest:
     _have: Bitfield  # the store's own, only looked at
     _members: dict[RemotePeer, Member]  # the swarm's own table, only looked at
 
-    def got_pieces(self, member: Member, has: Bitfield) -> None:
-        """A peer said all it holds at once."""
+    def got_pieces(self, member: Member, has: Bitfield) -> bool:
+        """
+        A peer said all it holds at once.
+
+        It may do so again, as aria2 does instead of many haves; False when that takes a piece back or tells nothing new.
+        """
         remote = member.remote
+        if member.told_pieces:
+            before = remote.has.as_int()
+            if has.as_int() & before != before or has.count == remote.has.count:
+                return False
+        member.told_pieces = True
         self._copies.left(remote.has)
         remote.has = has
         self._copies.joined(has)
         member.wanted = (has.as_int() & ~self._have.as_int()).bit_count()
         self._tell(member)
+        return True
 
     def got_have(self, member: Member, piece: int) -> bool:
         """A peer holds one piece more; False when it had said so before."""
         has = member.remote.has
+        member.told_pieces = True
         if piece in has:
             return False
         if has.count == len(has) - 1:  # it becomes a seed, and seeds are counted apart
@@ -76,6 +87,13 @@ class Interest:
                 if piece in member.remote.has:
                     member.wanted -= 1
                     self._tell(member)
+
+    def lost(self, piece: int) -> None:
+        """We hold one piece less: whoever has it has something for us."""
+        for member in self._members.values():
+            if piece in member.remote.has:
+                member.wanted += 1
+                self._tell(member)
 
     def _tell(self, member: Member) -> None:
         remote = member.remote

@@ -8,7 +8,7 @@ from typing import Any
 from attrs import frozen
 
 from p2pshare import __version__
-from p2pshare.addresses import Address
+from p2pshare.addresses import Address, is_numeric
 from p2pshare.bitfield import Bitfield
 from p2pshare.metainfo import Metainfo
 from p2pshare.policy.pipeline import Pipeline
@@ -73,7 +73,7 @@ class Identity:
             version=f"p2pshare {__version__}",
             port=self.port() or None,
             reqq=OUR_REQQ,
-            yourip=remote.address.host,
+            yourip=remote.address.host if is_numeric(remote.address.host) else None,  # a name we dialled is no address
             upload_only=upload_only,
             metadata_size=len(self.content.raw_info),
         )

@@ -23,6 +23,10 @@ class Link(Seam):
         """Whether the other side dialled."""
 
     @property
+    def is_closing(self) -> bool:
+        """Whether it ends: whatever is said or asked now is not sent any more."""
+
+    @property
     def promised(self) -> int:
         """How many blocks wait to be sent."""
 
@@ -41,6 +45,9 @@ class Link(Seam):
     def take_back(self, block: Block) -> bool:
         """Drop one queued block; False when it is not waiting."""
 
+    def take_back_piece(self, piece: int) -> list[Block]:
+        """Drop the queued blocks of one piece."""
+
     def take_back_all(self) -> list[Block]:
         """Drop all queued blocks."""
 
@@ -56,6 +63,9 @@ class Link(Seam):
     def tick(self) -> None:
         """Look at deadlines."""
 
+    def turn_away(self, hello: bytes, reason: str) -> None:
+        """Answer a handshake with ours, and hang up."""
+
     def close(self, reason: str) -> None:
         """Hang up politely."""
 
@@ -70,6 +80,7 @@ class Member:
     link: Link
     remote: RemotePeer
     joined: bool = False
+    told_pieces: bool = False  # it has said something about what it holds
     wanted: int = 0  # pieces it has and we lack
     fresh: int = 0  # payload bytes of the batch being read, not yet counted in the meters
     fresh_blocks: int = 0  # how many blocks that was

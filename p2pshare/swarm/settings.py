@@ -18,7 +18,9 @@ class SwarmSettings:
     memory_limit: int = 32 * 1024 * 1024  # bytes of pieces being put together, and again being hashed
     choker: ChokerSettings = field(factory=ChokerSettings)
     max_promised: int = 2000  # the reqq we send: beyond it we stop reading from that peer
-    invalid_requests: int = 300  # libtorrent: 300 until the connection is closed
+    disk_retry: float = 600.0  # until a full disk is tried again
+    # So many of these close a connection.
+    invalid_requests: int = 300  # as in libtorrent
     choked_requests: int = 50
+    unasked_blocks: int = 300
     choke_grace: float = 2.0  # requests that crossed our choke on the wire are not held against anyone
-    unasked_blocks: int = 300  # blocks nobody asked for, until the connection is closed

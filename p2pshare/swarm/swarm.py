@@ -25,9 +25,11 @@ from p2pshare.policy.ledger import Ledger
 from p2pshare.policy.picker import make_picker
 from p2pshare.policy.remote_peer import RemotePeer
 from p2pshare.rates import Meter
+from p2pshare.storage.ongoing import Ongoing
 from p2pshare.storage.store import PieceStore
+from p2pshare.swarm.disk_trouble import DiskTrouble
 from p2pshare.swarm.download import Download
-from p2pshare.swarm.events import Completed, Event, PieceSpoiled, PieceVerified, State, StateChanged
+from p2pshare.swarm.events import Completed, Event, PieceLost, PieceSpoiled, PieceVerified, State, StateChanged
 from p2pshare.swarm.interest import Interest
 from p2pshare.swarm.introduction import Identity, introduced
 from p2pshare.swarm.meeting import Dialer, Meeting
@@ -81,7 +83,7 @@ class Swarm(Service):
     One torrent. Joins wire, policy and storage; connections and trackers are handed in.
 
     Messages arrive one by one in :meth:`message_received`, decisions are made by the parts it owns, and
-    what came of it goes to whoever subscribed to its events.
+    what came of it goes to whoever subscribed to its events. It runs once: its store is closed when it stops.
     """
 
     store: PieceStore
@@ -96,12 +98,15 @@ class Swarm(Service):
     error: P2PShareError | None = field(init=False, default=None)
     checked: float = field(init=False, default=0.0)
     members: dict[RemotePeer, Member] = field(init=False, factory=dict)
-    down: Meter = field(init=False, factory=Meter)
-    up: Meter = field(init=False, factory=Meter)
-    completed_at: float | None = field(init=False, default=None)
+    down: Meter = field(init=False)
+    up: Meter = field(init=False)
+    completed_at: float | None = field(init=False, default=None)  # the first time
     _links: dict[Link, Member] = field(init=False, factory=dict)
     _subscribers: list[Callable[[Event], None]] = field(init=False, factory=list)
     _ticking: LoopingCall = field(init=False)
+    _is_over: bool = field(init=False, default=False)
+    _shutdown: Ongoing = field(init=False, factory=Ongoing)
+    _deserted: Deferred[None] | None = field(init=False, default=None)  # fires when the last member is gone
     log = Logger()
 
     def __attrs_post_init__(self) -> None:
@@ -118,6 +123,10 @@ class Swarm(Service):
         self.meeting = Meeting(
             Candidates(self._random), self._dialer, self, self._clock, self._identity.peer_id, settings.max_peers
         )
+        self.trouble = DiskTrouble(
+            self.store, picker, self.upload, self.download, self.interest, self._clock, settings.disk_retry, self
+        )
+        self.down, self.up = self.download.received, self.upload.sent
         self.store.on_relief = self.download.relieve
         self._ticking = LoopingCall(self._tick)
         self._ticking.clock = self._clock
@@ -137,33 +146,37 @@ class Swarm(Service):
         self._enter(State.CHECKING)
         try:
             await self.store.check(self._check_progress, writable=not self._seed_only)
-            if not self.running:
-                return
             missing = self.store.geometry.num_pieces - self.store.have.count
             if self._seed_only and missing:
                 raise VerificationFailed(
                     f"{self.content.name}: {missing} of {self.content.num_pieces} pieces are missing or wrong on disk"
                 )
         except StorageError as error:
-            self._fail(error)
+            if self.running:  # stopping breaks the check off
+                self._fail(error)
+            return
+        if not self.running:
             return
         self.checked = 1.0
         for piece in self.store.have:
             self.ledger.add_held(piece)
-        if self.store.is_complete:
-            self._enter(State.SEEDING)
-        else:
-            self._enter(State.DOWNLOADING)
+        if self._seed_only:
+            self.download.stop()
         self.meeting.is_open = True
         if self.discovery is not None:
             self.discovery.start()
-        self.meeting.fill()
         ticking = self._ticking.start(TICK, now=False)
         ticking.addErrback(lambda failure: self.log.failure("ticking {swarm}", failure, swarm=self.content.name))
+        # Last, because whoever hears of it may stop us there and then.
+        self._enter(State.SEEDING if self.store.is_complete else State.DOWNLOADING)
+        self.meeting.fill()
 
     def stopService(self) -> Deferred[None]:
         super().stopService()
-        return Deferred.fromCoroutine(self._stop())
+        if self._is_over:
+            return self._shutdown.over()
+        self._is_over = True
+        return self._shutdown.track(Deferred.fromCoroutine(self._stop()))
 
     async def _stop(self) -> None:
         self.meeting.is_open = False
@@ -174,6 +187,9 @@ class Swarm(Service):
             member.link.close("the torrent is stopped")
         if self.discovery is not None:
             await self.discovery.stop()
+        if self.members:
+            self._deserted = Deferred()
+            await self._deserted
         await self.store.close()
         if self.state is not State.FAILED:
             self._enter(State.STOPPED)
@@ -182,7 +198,7 @@ class Swarm(Service):
         self.checked = done / total if total else 1.0
 
     def _enter(self, state: State, error: P2PShareError | None = None) -> None:
-        if state is State.SEEDING:
+        if state is State.SEEDING and self.completed_at is None:
             self.completed_at = self._clock.seconds()
         self.state, self.error = state, error
         self._emit(StateChanged(state, error))
@@ -200,6 +216,7 @@ class Swarm(Service):
             member.link.tick()
         self.download.tick()
         self.upload.tick()
+        self.trouble.tick()
         self.meeting.fill()
 
     # What a connection asks and tells
@@ -221,6 +238,8 @@ class Swarm(Service):
         refusal = self.meeting.refusal(link, handshake.peer_id)
         if refusal is not None:
             self.log.debug("refusing {address}: {refusal}", address=link.address, refusal=refusal)
+            if link.is_incoming and handshake.peer_id == self._identity.peer_id:
+                link.turn_away(self.hello(), refusal)  # that tells our other end whom it has dialled
             return None
         member = self._identity.meet(link, handshake, self._clock.seconds(), self.settings.pipeline)
         self._links[link] = self.members[member.remote] = member
@@ -232,6 +251,7 @@ class Swarm(Service):
         member = self._links[link]
         member.joined = True
         self._identity.introduce(member, self.store.have)
+        self.download.joined(member)
 
     def message_received(self, link: Link, message: messages.Message) -> None:
         """Act on one message. Blocks come first: they are nine of ten."""
@@ -246,8 +266,10 @@ class Swarm(Service):
                 if self.interest.got_have(member, index):
                     self._got_more(member)
             case messages.Bitfield(bits=bits):
-                self.interest.got_pieces(member, Bitfield.from_bytes(bits, self.content.num_pieces))
-                self._got_more(member)
+                if self.interest.got_pieces(member, Bitfield.from_bytes(bits, self.content.num_pieces)):
+                    self._got_more(member)
+                else:
+                    link.abort("sent another bitfield that takes pieces back, or tells nothing new")
             case messages.HaveAll():
                 self.interest.got_pieces(member, Bitfield.full(self.content.num_pieces))
                 self._got_more(member)
@@ -255,7 +277,8 @@ class Swarm(Service):
                 if remote.peer_choking:
                     self.download.unchoked(member)
             case messages.Choke():
-                self.download.choked(member)
+                if not remote.peer_choking:
+                    self.download.choked(member)
             case messages.Interested() | messages.NotInterested():
                 interested = isinstance(message, messages.Interested)
                 if remote.peer_interested != interested:
@@ -287,38 +310,34 @@ class Swarm(Service):
         """Everything one read brought was handed over: answer it."""
         member = self._links.get(link)
         if member is not None:
-            if member.fresh:
-                self.down.add(member.fresh, self._clock.seconds())
             self.download.batch_received(member)
             self.upload.batch_received(member)
 
     def blocks_sent(self, link: Link, amount: int) -> None:
         """So much payload went out."""
-        self.up.add(amount, self._clock.seconds())
         self.upload.blocks_sent(self._links[link], amount)
 
     def blocks_unreadable(self, link: Link, blocks: list[Block], reason: Failure) -> None:
-        """The disk could not deliver: refuse, and say so; nobody else is to blame."""
-        member = self._links[link]
-        if member.remote.fast:
-            for block in blocks:
-                link.send(messages.Reject(*block))
-        reason.trap(StorageError)
+        """The disk could not deliver."""
         error = reason.value
-        assert isinstance(error, StorageError)
-        self._fail(error)
+        if not isinstance(error, StorageError):
+            self.log.failure("reading for {address}", reason, address=link.address)
+            error = StorageError(str(error))
+        self.trouble.unreadable(self._links[link], blocks, error)
 
     def peer_lost(self, link: Link, reason: str) -> None:
         """A member's connection is gone."""
         member = self._links.pop(link)
         del self.members[member.remote]
         self.log.debug("{peer} left: {reason}", peer=member, reason=reason)
-        self.meeting.left(member)
         self.interest.left(member)
         self.download.left(member)
+        self.meeting.left(member)
         self.upload.fill_slots()
-        if self.running:
-            self.meeting.fill()
+        self.meeting.fill()
+        if self._deserted is not None and not self.members:
+            deserted, self._deserted = self._deserted, None
+            deserted.callback(None)
 
     def dial_failed(self, address: Address, reason: str) -> None:
         """A candidate did not become a member."""
@@ -330,6 +349,7 @@ class Swarm(Service):
 
     def piece_verified(self, piece: int) -> None:
         """A piece is right and on disk: tell everyone."""
+        self.trouble.verified(piece)
         self.interest.verified(piece)
         self._emit(PieceVerified(piece))
         if self.store.is_complete and self.state is State.DOWNLOADING:
@@ -350,4 +370,23 @@ class Swarm(Service):
 
     def storage_failed(self, error: StorageError) -> None:
         """The disk refused: stop fetching, keep serving what is verified."""
-        self._fail(error)
+        if self.state is State.DOWNLOADING:  # not for every piece that was under way
+            self.trouble.refused(error)
+            self._fail(error)
+
+    # What the disk did
+
+    def piece_lost(self, piece: int) -> None:
+        """A piece is missing again: get it from somebody, where that is allowed."""
+        self._emit(PieceLost(piece))
+        if self._seed_only:
+            if self.state is State.SEEDING:
+                self._fail(VerificationFailed(f"{self.content.name}: piece {piece} cannot be read any more"))
+        elif self.state is State.SEEDING:
+            self._enter(State.DOWNLOADING)
+            if self.discovery is not None:
+                self.discovery.announce_now()
+
+    def disk_retried(self) -> None:
+        """There may be room again."""
+        self._enter(State.DOWNLOADING)

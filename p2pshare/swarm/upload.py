@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Protocol as Seam
 
 from attrs import define, field
@@ -11,7 +12,8 @@ from p2pshare.bitfield import Bitfield
 from p2pshare.geometry import BLOCK_SIZE, Geometry
 from p2pshare.policy.choker import Choker
 from p2pshare.policy.remote_peer import RemotePeer
-from p2pshare.swarm.member import Member
+from p2pshare.rates import Meter
+from p2pshare.swarm.member import Block, Member
 from p2pshare.swarm.settings import SwarmSettings
 from p2pshare.wire import messages
 
@@ -30,7 +32,7 @@ class Holdings(Seam):
 
 @define(eq=False)
 class Upload:
-    """One torrent's outgoing side."""
+    """One torrent's outgoing side. Decides who is served and what may be asked; the links keep and send the blocks."""
 
     _geometry: Geometry
     _holdings: Holdings
@@ -39,29 +41,54 @@ class Upload:
     _settings: SwarmSettings
     _members: dict[RemotePeer, Member]  # the swarm's own table, looked at, never changed here
     _next_round: float = field(init=False, default=0.0)
+    # Pieces that we told peers we have, and lost since. Asking for them is not held against anybody.
+    _lost: set[int] = field(init=False, factory=set)
+    sent: Meter = field(init=False, factory=Meter)  # payload
 
     def requested(self, member: Member, request: messages.Request) -> None:
         """Promise a block, or refuse: out of range, not ours to give, or the peer is choked."""
-        if member.remote.am_choking:
-            self._refuse(member, request)
-            grace_over = self._clock.seconds() - member.choked_at > self._settings.choke_grace
-            if grace_over:
-                member.choked_requests += 1
-                if member.choked_requests > self._settings.choked_requests:
-                    member.link.abort(f"asked for {member.choked_requests} blocks while choked")
-            return
         index, begin, length = request.index, request.begin, request.length
+        if member.remote.am_choking:
+            self._asked_while_choked(member, (index, begin, length))
+            return
         if not self._is_servable(index, begin, length):
-            self._refuse(member, request)
+            self._asked_in_vain(member, (index, begin, length))
+            return
+        link = member.link
+        if link.promised >= self._settings.max_promised:
+            self._asked_too_much(member, (index, begin, length))
+            return
+        link.promise((index, begin, length))
+        member.asked = True
+
+    def _asked_while_choked(self, member: Member, block: Block) -> None:
+        self._refuse(member, (block,))
+        if self._clock.seconds() - member.choked_at > self._settings.choke_grace:
+            member.choked_requests += 1
+            if member.choked_requests >= self._settings.choked_requests:
+                member.link.abort(f"asked for {member.choked_requests} blocks while choked")
+
+    def _asked_in_vain(self, member: Member, block: Block) -> None:
+        self._refuse(member, (block,))
+        if block[0] not in self._lost:
             member.invalid_requests += 1
             if member.invalid_requests >= self._settings.invalid_requests:
                 member.link.abort(f"sent {member.invalid_requests} requests that cannot be served")
-            return
+
+    def _asked_too_much(self, member: Member, block: Block) -> None:
+        """
+        The queue is full: listen no more until it has drained.
+
+        The read under way may hold thousands more. They are refused, and kept where BEP 3 knows no word for that.
+        """
         link = member.link
-        link.promise((index, begin, length))
-        member.asked = True
-        if link.promised >= self._settings.max_promised:
-            link.hold("requests")
+        link.hold("requests")
+        if member.remote.fast:
+            self._refuse(member, (block,))
+        elif link.promised < 2 * self._settings.max_promised:
+            link.promise(block)
+        else:
+            link.abort(f"asked for {link.promised} blocks at once")
 
     def _is_servable(self, index: int, begin: int, length: int) -> bool:
         geometry = self._geometry
@@ -72,14 +99,16 @@ class Upload:
             and index in self._holdings.have
         )
 
-    def _refuse(self, member: Member, request: messages.Request) -> None:
+    def _refuse(self, member: Member, blocks: Iterable[Block]) -> None:
         if member.remote.fast:  # BEP 6; without it, BEP 3 knows no answer but silence
-            member.link.send(messages.Reject(request.index, request.begin, request.length))
+            for block in blocks:
+                member.link.send(messages.Reject(*block))
 
     def cancelled(self, member: Member, message: messages.Cancel) -> None:
         """Drop a promise; with the fast extension the peer waits for a word about it (BEP 6)."""
-        if member.link.take_back((message.index, message.begin, message.length)) and member.remote.fast:
-            member.link.send(messages.Reject(message.index, message.begin, message.length))
+        block = (message.index, message.begin, message.length)
+        if member.link.take_back(block):
+            self._refuse(member, (block,))
 
     def batch_received(self, member: Member) -> None:
         """Start sending what one read of requests asked for."""
@@ -89,26 +118,47 @@ class Upload:
 
     def blocks_sent(self, member: Member, amount: int) -> None:
         """Count payload, and listen again to a peer whose queue has drained."""
+        self.sent.add(amount, self._clock.seconds())
         member.remote.upload.add(amount, self._clock.seconds())
+        self._listen_again(member)
+
+    def unreadable(self, member: Member, blocks: Iterable[Block]) -> None:
+        """Promised blocks cannot be had from the disk: refuse them."""
+        if member.remote.fast:
+            self._refuse(member, blocks)
+            self._listen_again(member)
+        else:  # it would wait for them in vain; when it comes back it learns what we have
+            member.link.close("blocks promised to it cannot be read")
+
+    def lost(self, piece: int) -> None:
+        """A piece is ours no more: nobody gets the rest of it."""
+        self._lost.add(piece)
+        for member in self._members.values():
+            dropped = member.link.take_back_piece(piece)
+            if dropped:
+                self.unreadable(member, dropped)
+
+    def _listen_again(self, member: Member) -> None:
         if member.link.promised < self._settings.max_promised // 2:
             member.link.release("requests")
 
     def interest_changed(self, member: Member) -> None:
         """An interested peer gets a free slot at once; when one is freed, somebody else gets it."""
-        peers = self._peers()
         if member.remote.peer_interested:
-            if member.remote.am_choking and self._choker.free_slots(peers):
+            if member.remote.am_choking and self._choker.free_slots(self._peers()):
                 self._unchoke(member)
         elif not member.remote.am_choking:
             self._choke(member)
             self.fill_slots()
 
     def fill_slots(self) -> None:
-        """Unchoke waiting peers while slots are free, whoever waited longest first."""
-        for member in self._members.values():
-            remote = member.remote
-            if remote.peer_interested and remote.am_choking and self._choker.free_slots(self._peers()):
-                self._unchoke(member)
+        """Unchoke waiting peers while slots are free, whoever came first."""
+        peers = self._peers()
+        for remote in peers:
+            if remote.peer_interested and remote.am_choking:
+                if not self._choker.free_slots(peers):
+                    return
+                self._unchoke(self._members[remote])
 
     def tick(self) -> None:
         """Hold a choking round when it is time (BEP 3: every 10 seconds)."""
@@ -125,7 +175,7 @@ class Upload:
                 self._choke(member)
 
     def _peers(self) -> list[RemotePeer]:
-        return [remote for remote, member in self._members.items() if member.joined]
+        return [remote for remote, member in self._members.items() if member.joined and not member.link.is_closing]
 
     def _unchoke(self, member: Member) -> None:
         member.remote.am_choking = False
@@ -137,8 +187,5 @@ class Upload:
         member.remote.am_choking = True
         member.choked_at = self._clock.seconds()
         member.link.send(messages.Choke())
-        dropped = member.link.take_back_all()
+        self._refuse(member, member.link.take_back_all())
         member.link.release("requests")
-        if member.remote.fast:
-            for block in dropped:
-                member.link.send(messages.Reject(*block))

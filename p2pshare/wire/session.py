@@ -51,7 +51,9 @@ _TALK = (
 
 # Which message leads where; what a state's row lacks must not be said in it. Each side has a state of its own.
 # BEP 3: a bitfield is only ever the first message, and BEP 6 has have_all and have_none in its place. What
-# tells nothing about pieces may come before: clients send their extension handshake first.
+# tells nothing about pieces may come before: clients send their extension handshake first. One exception is made
+# for what we hear, never for what we say: aria2 sums many haves up in another bitfield. Whether such a one tells
+# anything new is for those who know what was told before (docs/adr/0003).
 NEXT: dict[State, dict[type[Message], State]] = {
     State.GREETED: {
         **dict.fromkeys(_ASIDE, State.GREETED),
@@ -61,6 +63,7 @@ NEXT: dict[State, dict[type[Message], State]] = {
     State.OPEN: {
         **dict.fromkeys(_ASIDE, State.OPEN),
         **dict.fromkeys(_TALK, State.OPEN),
+        Bitfield: State.OPEN,
     },
     State.BROKEN: {},
 }
@@ -177,7 +180,7 @@ class WireSession:
 
     def _following(self, state: State, kind: type[Message], blame: type[WireError]) -> State:
         following = self._next[state].get(kind)
-        if following is None:
+        if following is None or (kind is Bitfield and state is State.OPEN and blame is LocalWireError):
             why = f"comes too late, the conversation is {state}"
             if kind in NEXT[state]:
                 why = "belongs to an extension that was not negotiated"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import shutil
 import subprocess
 import sys
@@ -17,7 +18,7 @@ from p2pshare.wire.announce_query import scrape_url
 from p2pshare.wire.announce_reply import decode_scrape
 from tests import real_parts
 from tests.interop.networks import Loopback, PrivateNetwork, free_port
-from tests.interop.processes import PATIENCE, Running, wait_for
+from tests.interop.processes import ENVIRONMENT, PATIENCE, Running, wait_for
 
 P2PSHARE = (sys.executable, "-c", "from p2pshare.cli.main import main; main()")
 _LIBTORRENT_PEER = Path(__file__).with_name("libtorrent_peer.py")
@@ -140,7 +141,7 @@ class P2PShare:
             command = ["seed", str(place.torrent), "--data", str(place.folder)]
         else:
             command = ["download", str(place.torrent), "--output", str(place.folder), "--seed-until", until]
-            command += ["--on-complete", _script(place), "--timeout", f"{PATIENCE / 2:g}"]
+            command += ["--on-complete", shlex.quote(_script(place)), "--timeout", f"{PATIENCE / 2:g}"]
         if limit_up is not None:
             command += ["--limit-up", limit_up]
         own = ["--bind", place.host, "--port", "0", "--quiet"]
@@ -186,7 +187,7 @@ def create_torrent(content: Path, torrent: Path, announce: str) -> dict[str, Any
         "--private",
         "--json",
     ]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE)
+    done = subprocess.run(command, capture_output=True, env=ENVIRONMENT, text=True, timeout=PATIENCE)
     if done.returncode:
         raise AssertionError(f"p2pshare create ended with {done.returncode}: {done.stderr}")
     described: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
@@ -196,7 +197,7 @@ def create_torrent(content: Path, torrent: Path, announce: str) -> dict[str, Any
 def _script(place: Place) -> str:
     """Write a script that makes the file which says that a client has everything; its arguments do not matter."""
     script = place.work.with_name(f"{place.work.name}.sh")
-    script.write_text(f"#!/bin/sh\n: > '{place.complete}'\n")
+    script.write_text(f"#!/bin/sh\n: > {shlex.quote(str(place.complete))}\n")
     script.chmod(0o755)
     return str(script)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import filecmp
 import shutil
 import sysconfig
 from collections.abc import Iterator
@@ -61,15 +62,21 @@ def write_tree(folder: Path) -> Path:
     return root
 
 
-def differences(original: Path, copy: Path) -> list[str]:
-    """Compare two files or two trees byte for byte; say where they differ, at most ten times."""
+def differences(original: Path, copy: Path, *, empty_files: bool = True) -> list[str]:
+    """
+    Compare two files or two trees byte for byte; say where they differ, at most ten times.
+
+    :param empty_files: whether they have to be in the copy, too.
+    """
     ours, theirs = _contents(original), _contents(copy)
-    found = [f"missing: {name}" for name in sorted(ours.keys() - theirs.keys())]
-    found += [f"too many: {name}" for name in sorted(theirs.keys() - ours.keys())]
-    for name in sorted(ours.keys() & theirs.keys()):
-        if ours[name].read_bytes() != theirs[name].read_bytes():
-            found.append(f"different: {name}")
-    return found[:10]
+    found = [f"missing: {name}" for name in ours.keys() - theirs.keys() if empty_files or ours[name].stat().st_size]
+    found += [f"too many: {name}" for name in theirs.keys() - ours.keys()]
+    found += [
+        f"different: {name}"
+        for name in ours.keys() & theirs.keys()
+        if not filecmp.cmp(ours[name], theirs[name], shallow=False)
+    ]
+    return sorted(found)[:10]
 
 
 def _contents(path: Path) -> dict[str, Path]:

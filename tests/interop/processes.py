@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import time
@@ -16,6 +17,9 @@ from tests.interop.networks import Loopback, PrivateNetwork
 PATIENCE = 60.0  # s for any one step, on a busy machine; all of them together take a few seconds
 LIFETIME = 180.0  # s after which a program is stopped though the test that should do it is gone
 STOP_WITHIN = 5.0  # s from SIGTERM to SIGKILL
+
+PROJECT = Path(__file__).resolve().parents[2]
+ENVIRONMENT = {**os.environ, "PYTHONPATH": str(PROJECT)}  # ours is the one of this checkout, installed or not
 
 _LOOK_EVERY = 0.02  # s
 _TAIL = 1500  # characters of a log that say enough
@@ -38,14 +42,19 @@ class Running:
     @classmethod
     def start(cls, name: str, command: Sequence[str], network: Loopback | PrivateNetwork, folder: Path) -> Running:
         """Start it in ``folder``, which is made for it."""
-        folder.mkdir(parents=True)
+        folder.mkdir()
         log = folder / "log"
         # --foreground: signals go to the program alone, and once.
         bounded = ["timeout", "--foreground", f"--kill-after={STOP_WITHIN}", f"{LIFETIME}", *command]
         with log.open("wb") as output:
             process = network.run(
                 lambda: subprocess.Popen(
-                    bounded, cwd=folder, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT
+                    bounded,
+                    cwd=folder,
+                    env=ENVIRONMENT,
+                    stdin=subprocess.DEVNULL,
+                    stdout=output,
+                    stderr=subprocess.STDOUT,
                 )
             )
         return cls(name, log, process)
@@ -54,6 +63,10 @@ class Running:
     def is_running(self) -> bool:
         """Whether it has not ended."""
         return self._process.poll() is None
+
+    def has_ended(self) -> bool:
+        """Whether it has; for :func:`wait_for`."""
+        return not self.is_running
 
     @property
     def exit_code(self) -> int | None:
@@ -64,16 +77,27 @@ class Running:
         """Give all it has written up to now."""
         return self.log.read_text(errors="replace")
 
-    def stop(self) -> None:
-        """Ask it to end, insist after a while, and wait until it has; nothing if it has ended already."""
+    def ask_to_stop(self) -> None:
+        """Ask it to end; ``timeout`` insists after a while."""
         if self.is_running:
             self._process.send_signal(signal.SIGTERM)
+
+    def wait_until_stopped(self) -> None:
+        """Wait until it has ended."""
         self._process.wait(STOP_WITHIN + PATIENCE)
 
     def report(self) -> str:
         """Say for a failed test how it is, and what it said last."""
         state = "is running" if self.is_running else f"ended with {self.exit_code}"
         return f"--- {self.name} {state}; the end of {self.log}:\n{self.said()[-_TAIL:].strip() or '(nothing)'}"
+
+
+def stop_all(programs: Sequence[Running]) -> None:
+    """Ask all of them to end, the latest first, and wait until they have."""
+    for one in reversed(programs):
+        one.ask_to_stop()
+    for one in programs:
+        one.wait_until_stopped()
 
 
 def wait_for(

@@ -6,7 +6,8 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from p2pshare.errors import StorageError
 from p2pshare.peer.limiter import Allowance, Bucket
-from p2pshare.peer.outbox import BATCH, Block, Outbox
+from p2pshare.peer.outbox import FRAMING, Block, Outbox
+from p2pshare.peer.unsent import WINDOW
 from p2pshare.wire import bep3
 from tests.fakes import FakeSource
 
@@ -14,9 +15,9 @@ K16 = 16384
 
 
 class RecordingPipe:
-    """Writes down what an outbox sends; asks it to pause after ``room`` bytes."""
+    """Writes down what an outbox sends; has ``room`` for so many bytes, which sending uses up."""
 
-    def __init__(self, room: int = 10**9) -> None:
+    def __init__(self, room: int = WINDOW) -> None:
         self.written: list[bytes] = []
         self.sent = 0
         self.unreadable: list[list[Block]] = []
@@ -26,8 +27,12 @@ class RecordingPipe:
     def write(self, data: bytes) -> None:
         self.written.append(data)
         self.room -= len(data)
-        if self.room < 0:
-            self.outbox.pause()
+
+    def drain(self) -> None:
+        """Make room again, as often as that brings more bytes."""
+        while self.room < WINDOW:
+            self.room = WINDOW
+            self.outbox.pump()
 
     def blocks_sent(self, amount: int) -> None:
         self.sent += amount
@@ -63,22 +68,39 @@ class OutboxTests(SynchronousTestCase):
         self.assertEqual(self.pipe.sent, 2 * K16 + 100)
 
     def test_batches_are_bounded(self) -> None:
-        """No write carries more than one batch of payload."""
+        """No read and no write is larger than a connection's window, frames included."""
         self.promise(*((0, n * K16, K16) for n in range(40)))
         self.outbox.pump()
-        self.assertTrue(all(length <= BATCH for _, _, length in self.source.reads))
+        self.pipe.drain()
+        self.assertEqual([length // K16 for _, _, length in self.source.reads], [15, 15, 10])
+        self.assertTrue(all(len(data) <= WINDOW for data in self.pipe.written))
         self.assertEqual(self.pipe.sent, 40 * K16)
 
     def test_transport_says_stop(self) -> None:
         """A full transport stops the reading; when it has drained, sending goes on."""
-        self.pipe.room = BATCH
         self.promise(*((piece, n * K16, K16) for piece in range(4) for n in range(16)))
         self.outbox.pump()
-        self.assertEqual(len(self.source.reads), 1)
-        self.assertEqual(len(self.outbox), 48)
-        self.pipe.room = 10**9
-        self.outbox.resume()
+        self.assertEqual(self.source.reads, [(0, 0, 15 * K16)])
+        self.assertEqual(len(self.outbox), 49)
+        self.pipe.drain()
         self.assertEqual(len(self.outbox), 0)
+
+    def test_room_for_one_block(self) -> None:
+        """A block goes out when there is room for it with its frame, and not a byte earlier."""
+        self.promise((0, 0, K16))
+        self.pipe.room = K16 + FRAMING - 1
+        self.outbox.pump()
+        self.assertEqual(self.pipe.sent, 0)
+        self.pipe.room += 1
+        self.outbox.pump()
+        self.assertEqual(self.pipe.sent, K16)
+
+    def test_asked_twice(self) -> None:
+        """A block promised twice while it waits is sent once."""
+        self.promise((0, 0, K16), (1, 0, K16), (0, 0, K16))
+        self.assertEqual(len(self.outbox), 2)
+        self.outbox.pump()
+        self.assertEqual(self.pipe.sent, 2 * K16)
 
     def test_slow_disk(self) -> None:
         """Blocks that are not in memory are sent, in order, once the disk delivered them."""
@@ -92,7 +114,7 @@ class OutboxTests(SynchronousTestCase):
         self.assertEqual(self.pipe.written[1:], [frames((3, 0, b"\3" * K16))])
 
     def test_f30_cancel(self) -> None:
-        """A cancelled block is not sent, even when the disk was asked for it; cancelling what nobody asked does nothing."""
+        """A cancelled block is not sent, even when the disk was asked for it; other cancels do nothing."""
         self.source.slow = True
         self.promise((0, 0, K16), (0, K16, K16), (1, 0, K16))
         self.outbox.pump()
@@ -101,6 +123,56 @@ class OutboxTests(SynchronousTestCase):
         self.assertFalse(self.outbox.cancel((2, 0, K16)))
         self.source.deliver()
         self.assertEqual(self.pipe.written, [frames((0, K16, b"\0" * K16))])
+
+    def test_f30_cancel_while_read(self) -> None:
+        """A read whose blocks were all taken back is not mistaken for the next one: right bytes under every header."""
+        self.source.slow = True
+        self.promise((0, 0, K16))
+        self.outbox.pump()
+        self.assertTrue(self.outbox.cancel((0, 0, K16)))
+        self.promise((1, 0, K16))
+        self.outbox.pump()
+        self.source.deliver()
+        self.source.deliver()
+        self.assertEqual(self.pipe.written, [frames((1, 0, b"\1" * K16))])
+
+    def test_choke_while_read(self) -> None:
+        """The same when a choke took everything back and an unchoke follows before the disk has answered."""
+        self.source.slow = True
+        self.promise((0, 0, K16))
+        self.outbox.pump()
+        self.outbox.clear()
+        self.promise((2, K16, K16))
+        self.outbox.pump()
+        self.assertEqual(len(self.source.waiting), 1)  # one read at a time, however often it goes back and forth
+        self.source.deliver()
+        self.source.deliver()
+        self.assertEqual(self.pipe.written, [frames((2, K16, b"\2" * K16))])
+
+    def test_f30_cancels_cost_no_search(self) -> None:
+        """Cancels of blocks that are not waiting cost the same, however long the queue is."""
+        self.promise(*((piece, n * K16, K16) for piece in range(4) for n in range(64)))
+        asked: list[object] = []
+
+        class Counted(tuple):  # type: ignore[type-arg]
+            def __eq__(self, other: object) -> bool:
+                asked.append(other)
+                return tuple.__eq__(self, other)  # type: ignore[arg-type]
+
+            __hash__ = tuple.__hash__
+
+        self.assertFalse(self.outbox.cancel(Counted((9, 0, K16))))  # type: ignore[arg-type]
+        self.assertLess(len(asked), 10)
+
+    def test_cancel_piece(self) -> None:
+        """A piece that is no longer there is dropped, what is being read of it included."""
+        self.source.slow = True
+        self.promise((0, 0, K16), (0, K16, K16), (1, 0, K16), (0, 3 * K16, K16))
+        self.outbox.pump()
+        self.assertEqual(self.outbox.cancel_piece(0), [(0, 0, K16), (0, K16, K16), (0, 3 * K16, K16)])
+        self.source.deliver()
+        self.source.deliver()
+        self.assertEqual(self.pipe.written, [frames((1, 0, b"\1" * K16))])
 
     def test_choke_drops_everything(self) -> None:
         """Clearing names all blocks, those being read included, and none of them is sent."""
@@ -122,6 +194,16 @@ class OutboxTests(SynchronousTestCase):
         self.source.deliver()
         self.assertEqual(self.pipe.written, [frames((1, 0, b"\1" * K16))])
 
+    def test_f93_unreadable_after_cancel(self) -> None:
+        """A disk error that hits only blocks nobody waits for any more is nobody's business."""
+        self.source.slow = True
+        self.promise((0, 0, K16), (1, 0, K16))
+        self.outbox.pump()
+        self.outbox.cancel((0, 0, K16))
+        self.source.waiting.pop(0)[0].errback(StorageError("piece 0: input/output error"))
+        self.source.deliver()
+        self.assertEqual((self.pipe.unreadable, self.pipe.sent), ([], K16))
+
     def test_rate_limit(self) -> None:
         """Under a limit of 100 KiB/s, 1 MiB takes about ten seconds."""
         clock = Clock()
@@ -130,10 +212,16 @@ class OutboxTests(SynchronousTestCase):
         for n in range(64):
             outbox.add((0, n * K16, K16))
         outbox.pump()
-        clock.pump([0.05] * 100)
+        self.pass_time(clock, 100)
         self.assertAlmostEqual(self.pipe.sent, 512 * 1024, delta=40 * 1024)
-        clock.pump([0.05] * 120)
+        self.pass_time(clock, 120)
         self.assertEqual(self.pipe.sent, 1024 * 1024)
+
+    def pass_time(self, clock: Clock, steps: int) -> None:
+        """Let twentieths of a second pass, in each of which the transport drains."""
+        for _ in range(steps):
+            self.pipe.drain()
+            clock.advance(0.05)
 
     def test_closed(self) -> None:
         """After the end nothing is sent any more."""

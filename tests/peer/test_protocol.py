@@ -7,7 +7,9 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from p2pshare.addresses import Address
 from p2pshare.peer.limiter import Allowance, Bucket
-from p2pshare.peer.protocol import GRACE, HANDSHAKE_LIMIT, IDLE_LIMIT, KEEPALIVE_AFTER, MESSAGE_LIMIT, PeerProtocol
+from p2pshare.peer.patience import IDLE_LIMIT, KEEPALIVE_AFTER, MESSAGE_LIMIT, UNREAD_LIMIT
+from p2pshare.peer.protocol import GRACE, HANDSHAKE_LIMIT, MUTE_LIMIT, PeerProtocol
+from p2pshare.peer.unsent import TOTAL, WINDOW, SendMemory
 from p2pshare.wire import bep3, messages
 from tests.fakes import (
     INFO_HASH,
@@ -151,6 +153,7 @@ class ConversationTests(SynchronousTestCase):
             self.clock.advance(IDLE_LIMIT - 1)
             self.link.dataReceived(b"\0\0\0\0")
             self.link.tick()
+            self.transport.drain()
         self.assertFalse(self.transport.aborted)
         self.clock.advance(IDLE_LIMIT + 1)
         self.link.tick()
@@ -170,6 +173,17 @@ class ConversationTests(SynchronousTestCase):
             self.link.dataReceived(b"\0")
             self.link.tick()
         self.assertTrue(self.transport.aborted)
+
+    def test_f23_message_after_silence(self) -> None:
+        """A message that begins after a long silence has its whole minute."""
+        self.clock.advance(IDLE_LIMIT - 20)
+        self.link.dataReceived(bep3.encode(messages.Have(1))[:5])
+        for _ in range(10):
+            self.link.tick()
+            self.clock.advance(1.5)
+        self.assertFalse(self.transport.aborted)
+        self.link.dataReceived(bep3.encode(messages.Have(1))[5:])
+        self.assertEqual(self.listener.events, [("batch",), ("message", messages.Have(1)), ("batch",)])
 
     def test_keeps_alive(self) -> None:
         """When we have said nothing for a while we say that we are here."""
@@ -200,15 +214,73 @@ class ConversationTests(SynchronousTestCase):
         self.assertEqual(self.transport.value(), bep3.piece_header(2, 0, 1000) + b"\2" * 1000)
         self.assertEqual(self.listener.events, [("sent", 1000)])
 
+    def promise_everything(self, link: PeerProtocol) -> None:
+        """Promise all blocks of the eight pieces, 512 KiB, as often as the queue takes them."""
+        for piece in range(8):
+            for begin in range(0, 65536, 16384):
+                link.promise((piece, begin, 16384))
+        link.pump()
+
     def test_f28_peer_that_does_not_read(self) -> None:
-        """While the transport is full nothing more is read from disk for it."""
-        self.link.pauseProducing()
-        for begin in range(0, 65536, 16384):
-            self.link.promise((0, begin, 16384))
-        self.link.pump()
-        self.assertEqual(self.source.reads, [])
-        self.link.resumeProducing()
-        self.assertEqual(self.source.reads, [(0, 0, 65536)])
+        """Never more than 256 KiB lie in the transport of a peer that does not read; it gets the rest when it does."""
+        for coming in (False, True):  # whatever the size of its reads is
+            self.link.expect_blocks(coming)
+            self.promise_everything(self.link)
+            held = len(self.transport.value())
+            self.assertGreater(held, 200 * 1024)
+            self.assertLessEqual(held, WINDOW)
+            self.assertEqual(len(self.transport.drain()), 32 * (16384 + 13))
+
+    def test_f28_does_not_read_for_ever(self) -> None:
+        """Five minutes in which it did not read what the transport holds end the connection, keep-alives or not."""
+        self.promise_everything(self.link)
+        for _ in range(int(UNREAD_LIMIT / 50)):
+            self.clock.advance(50)
+            self.link.dataReceived(b"\0\0\0\0")
+            self.link.tick()
+        self.assertFalse(self.transport.aborted)
+        self.clock.advance(1)
+        self.link.tick()
+        self.assertTrue(self.transport.aborted)
+
+    def test_f28_answers_nobody_reads(self) -> None:
+        """Whoever makes us answer and does not read is not listened to any more, until it has read."""
+
+        def answer(link: PeerProtocol, message: messages.Message) -> None:
+            link.send(messages.Reject(0, 0, 16384))
+
+        self.listener.message_received = answer  # type: ignore[method-assign]
+        flood = bep3.encode(messages.Request(0, 0, 16384)) * 1000
+        reads = 0
+        while self.transport.producerState == "producing":
+            self.link.dataReceived(flood)
+            reads += 1
+            self.assertLess(reads, 100)
+        self.assertLessEqual(len(self.transport.value()), MUTE_LIMIT + len(flood))
+        self.transport.drain()
+        self.assertEqual(self.transport.producerState, "producing")
+
+    def test_f28_memory_of_all(self) -> None:
+        """However many peers do not read, all their transports hold at most 16 MiB, and it is given back at the end."""
+        memory = SendMemory()
+        links = []
+        for _ in range(300):
+            link, transport = accepted(self.listener, self.clock, memory)
+            link.dataReceived(handshake())
+            transport.drain()
+            self.promise_everything(link)
+            self.assertLessEqual(len(transport.value()), WINDOW)
+            links.append((link, transport))
+        self.assertEqual(memory.held, sum(len(transport.value()) for _, transport in links))
+        self.assertLessEqual(memory.held, TOTAL)
+        self.assertGreater(min(len(transport.value()) for _, transport in links[:100]), 16384)
+        late_link, late = links[-1]
+        for link, _ in links[:-1]:
+            link.connectionLost(Failure(ConnectionDone()))
+        late_link.tick()  # nothing of its own was sent, so this is how it hears that there is room
+        self.assertEqual(len(late.drain()), 32 * (16384 + 13))
+        late_link.connectionLost(Failure(ConnectionDone()))
+        self.assertEqual(memory.held, 0)
 
     def test_polite_close(self) -> None:
         """A close lets written bytes out first, and aborts when that takes too long."""

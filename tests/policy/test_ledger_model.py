@@ -10,14 +10,14 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from p2pshare.geometry import BLOCK_SIZE, Geometry
-from p2pshare.policy.ledger import Ledger, Receipt
+from p2pshare.policy.ledger import ENDGAME_TIMEOUT, Ledger, Receipt
 from p2pshare.policy.picker import make_picker
 from p2pshare.policy.remote_peer import RemotePeer
 from p2pshare.policy.started import Block
 from tests.policy.peers import a_peer, bits
 
-EXAMPLES = int(environ.get("P2PSHARE_EXAMPLES", "100"))  # the same ones each time; thousands: random ones
-PIECES = 4
+EXAMPLES = int(environ.get("P2PSHARE_EXAMPLES", "200"))  # the same ones each time; thousands: random ones
+PIECES = 3
 GEOMETRY = Geometry(3 * BLOCK_SIZE, (PIECES * 3 * BLOCK_SIZE - BLOCK_SIZE - 5000,))  # the last piece: a block and a bit
 TIMEOUT = 60.0
 Standing = tuple[RemotePeer, Block]
@@ -67,7 +67,7 @@ class LedgerMachine(RuleBasedStateMachine):
         self.joins(set(range(PIECES)), False)
 
     @rule(pieces=st.just(set(range(PIECES))) | st.sets(st.integers(0, PIECES - 1)), fast=st.booleans())
-    @precondition(lambda self: len(self.peers) < 5)
+    @precondition(lambda self: len(self.peers) < 4)
     def joins(self, pieces: set[int], fast: bool) -> None:
         self.count += 1
         peer = a_peer(self.count, bits(PIECES, pieces), fast=fast)
@@ -193,9 +193,10 @@ class LedgerMachine(RuleBasedStateMachine):
     @rule(seconds=st.sampled_from([0.5, 5.0, 15.0, 61.0]))
     def time_passes(self, seconds: float) -> None:
         self.now += seconds
+        timeout = ENDGAME_TIMEOUT if self.ledger.is_endgame else TIMEOUT
         expired = self.ledger.expired(self.now)
         for standing in expired:
-            assert self.standing[standing] <= self.now - TIMEOUT
+            assert self.standing[standing] <= self.now - timeout
         self.take_back(expired)
         for peer in self.peers:  # nobody keeps all of its requests for ever
             oldest = [since for (other, _), since in self.standing.items() if other is peer]

@@ -6,7 +6,6 @@ import errno
 import os
 from collections.abc import Sequence
 from threading import Thread
-from typing import Any
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -14,6 +13,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from p2pshare.errors import DiskFull, StorageError
 from p2pshare.storage.descriptors import Descriptors
+from p2pshare.storage.disk import OSDisk
 from p2pshare.storage.exact import ShortRead, read_exactly, write_exactly
 from p2pshare.storage.files import ContentFiles, Place
 from p2pshare.storage.folder import ContentFolder
@@ -164,10 +164,11 @@ class ContentFolderTests(DiskTestCase):
     def test_f99_rename_without_hard_links(self) -> None:
         """Where the filesystem has no hard links, renaming works and replaces nothing either."""
 
-        def unknown(*args: Any, **more: Any) -> None:
-            raise OSError(errno.EPERM, "Operation not permitted")
+        class WithoutLinks(OSDisk):
+            def link(self, old: str, new: str, dir_fd: int) -> None:
+                raise OSError(errno.EPERM, "Operation not permitted")
 
-        folder = ContentFolder(self.folder, link=unknown)
+        folder = ContentFolder(self.folder, disk=WithoutLinks())
         self.write("sub/old", b"ours")
         self.write("sub/new", b"mine")
         with self.assertRaises(FileExistsError):

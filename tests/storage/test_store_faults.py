@@ -8,7 +8,6 @@ from typing import Any
 
 from p2pshare.errors import DiskFull, StorageError
 from p2pshare.geometry import BLOCK_SIZE
-from p2pshare.storage import exact
 from tests.contracts.piece_store import CONTENT, PIECE
 from tests.storage.disk import DiskTestCase
 from tests.storage.fakes import put_piece, torrent, tree
@@ -23,11 +22,11 @@ class TroubleTests(DiskTestCase):
         def refused(fd: int, view: memoryview, offset: int) -> int:
             raise OSError(number, os.strerror(number))
 
-        defaults = dict(exact.write_exactly.__kwdefaults__ or {})
-        self.patch(exact.write_exactly, "__kwdefaults__", {**defaults, "pwrite": refused})
+        self.patch(os, "pwrite", refused)
 
     def test_f90_disk_full(self) -> None:
         """No space: DiskFull naming the file, nothing had, later pieces refused, verified ones served; then retry."""
+        pwrite = os.pwrite
         store = self.store(torrent(CONTENT, PIECE))
         self.fetch(store, CONTENT, 0)
         for number in (errno.ENOSPC, errno.EDQUOT):
@@ -40,7 +39,7 @@ class TroubleTests(DiskTestCase):
         self.refuse(errno.ENOSPC)
         put_piece(store, CONTENT, 1)
         self.failureResultOf(store.seal(1), DiskFull)
-        exact.write_exactly.__kwdefaults__["pwrite"] = os.pwrite
+        self.patch(os, "pwrite", pwrite)
         put_piece(store, CONTENT, 2)
         self.failureResultOf(store.seal(2), DiskFull)
         self.assertEqual(list(store.have), [0])
@@ -100,10 +99,10 @@ class TroubleTests(DiskTestCase):
         self.write("thing", CONTENT)
         store = self.store(torrent(CONTENT, PIECE))
 
-        def broken(fd: int, views: Any, offset: int) -> int:
+        def broken(fd: int, views: Any, offset: int, flags: int = 0) -> int:
             raise OSError(errno.EIO, os.strerror(errno.EIO))
 
-        self.patch(exact.read_exactly, "__kwdefaults__", {"preadv": broken})
+        self.patch(os, "preadv", broken)
         failure = self.failureResultOf(store.read(0, 0, 20), StorageError)
         self.assertIn("thing: the disk reports an input/output error", str(failure.value))
         self.assertEqual(list(store.have), [1, 2, 3])

@@ -6,6 +6,7 @@ import os
 import signal
 import socket
 import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 from urllib.request import urlopen
@@ -22,6 +23,21 @@ from tests.storage.fakes import some_bytes
 from tests.system.daemons import TWISTD, WAIT, Daemon, wait_until
 
 CONTENT = some_bytes(3_000_000)
+
+# A process that is told to stop while one of the reactor's threads looks up a name, say, for a minute.
+HANGING = """
+import time
+from twisted.internet import reactor
+from p2pshare.daemons.signals import stop_on_signals
+
+def begin():
+    stop_on_signals(reactor, within=0.2)
+    reactor.callInThread(time.sleep, 60)
+    print("running", flush=True)
+
+reactor.callWhenRunning(begin)
+reactor.run()
+"""
 
 
 class DaemonTestCase(SynchronousTestCase):
@@ -146,6 +162,17 @@ class StopTests(DaemonTestCase):
         self.stuck.logged("a second signal ends this at once")
         self.assertLess(self.stuck.told(signal.SIGTERM), 1.5)
         self.assertEqual(self.stuck.process.returncode, -signal.SIGTERM)
+
+
+class HangingTests(DaemonTestCase):
+    def test_f106_thread_hangs(self) -> None:
+        """A thread that does not come back keeps a daemon from ending well, but not from ending."""
+        hanging = subprocess.Popen([sys.executable, "-c", HANGING], stdout=subprocess.PIPE, text=True)
+        self.addCleanup(hanging.communicate)
+        self.addCleanup(hanging.kill)
+        self.assertEqual(hanging.stdout.readline(), "running\n")
+        hanging.send_signal(signal.SIGTERM)
+        self.assertEqual(hanging.wait(30), 1)
 
 
 class RefusalTests(DaemonTestCase):

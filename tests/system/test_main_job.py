@@ -1,0 +1,187 @@
+"""Getting a file from one machine to others, with real processes, sockets and disks."""
+
+from __future__ import annotations
+
+import filecmp
+import json
+import os
+import signal
+import time
+from pathlib import Path
+
+from tests.system.commands import PIECE, Command, CommandTestCase, some_bytes, wait_until
+from tests.system.strangers import RecordingTracker
+
+MIB = 1 << 20
+KEYS = {
+    "event",
+    "name",
+    "info_hash",
+    "port",
+    "state",
+    "percent",
+    "pieces_done",
+    "pieces_total",
+    "peers",
+    "down_rate",
+    "up_rate",
+    "eta",
+}
+
+
+class MainJobTests(CommandTestCase):
+    """What README.md begins with."""
+
+    def assert_same(self, one: Path, other: Path) -> None:
+        """Compare two files or folders, names and bytes."""
+        if one.is_file():
+            self.assertTrue(filecmp.cmp(one, other, shallow=False), other)
+            return
+        self.assertEqual(sorted(os.listdir(one)), sorted(os.listdir(other)))
+        for name in os.listdir(one):
+            self.assert_same(one / name, other / name)
+
+    def test_s3_13_one_file(self) -> None:
+        """Tracker, create, seed, download: the copy is equal, and everybody can see it happening."""
+        url = self.tracker()
+        image = self.write("disk.img", some_bytes(3_000_001))
+        created = self.run_command("create", "disk.img", "-t", url)
+        self.assertTrue((self.folder / "disk.img.torrent").exists(), created.report())
+        seed = self.start("seed", "disk.img.torrent", "--bind", "127.0.0.1", "--port", "0")
+        wait_until(lambda: "Seeding" in seed.said(), "the seed is ready")
+        self.assertRegex(seed.said(), rf"Seeding {self.folder}/disk.img on port \d+; stop with Ctrl-C\n")
+
+        download = self.download("disk.img.torrent", "srv/images", "--json", "--limit-down", "2M")
+        self.assert_ended(download)
+        self.assert_same(image, self.folder / "srv/images/disk.img")
+        self.assertEqual(download.complained(), "")
+        events = download.events()
+        for event in events:
+            self.assertEqual(event.keys(), KEYS)
+        self.assertEqual({event["event"] for event in events[:-1]}, {"progress"})
+        self.assertEqual((events[-1]["event"], events[-1]["percent"]), ("complete", 100.0))
+        percents = [event["percent"] for event in events]
+        self.assertEqual(percents, sorted(percents))
+        self.assertEqual((events[-1]["pieces_done"], events[-1]["pieces_total"]), (184, 184))
+        self.assertGreaterEqual(max(event["peers"] for event in events), 1)
+
+        scraped = self.run_command("scrape", "disk.img.torrent")
+        self.assertEqual(scraped.said(), f"{url}: seeds 1, leeches 0, downloads 1\n")
+        self.run_command("verify", "disk.img.torrent", "srv/images")
+        self.assertEqual(seed.told(signal.SIGINT)[0], 0, seed.report())
+        self.assertEqual(seed.complained(), "")
+
+    def test_folder_over_ipv6(self) -> None:
+        """A folder with empty files, odd names and deep paths arrives equal, over IPv6 alone."""
+        files = {
+            "a b.bin": some_bytes(100_000),
+            "deep/down/日本 ünïcode.bin": some_bytes(70_000, 1),
+            "empty": b"",
+            "deep/empty too": b"",
+            "one byte": b"!",
+            "-x": b"--help",
+        }
+        for path, content in files.items():
+            self.write(f"some photos/{path}", content)
+        url = self.tracker(bind="::1")
+        self.assertIn("[::1]", url)
+        self.run_command("create", "some photos", "-q", env={"P2PSHARE_TRACKER": url})
+        seed = self.start("seed", "some photos.torrent", "--bind", "[::1]", "--port", "0", "--json")
+        seed.await_event("complete")
+        download = self.download("some photos.torrent", "copy", "--bind", "::1")
+        self.assert_ended(download)
+        self.assert_same(self.folder / "some photos", self.folder / "copy" / "some photos")
+        lines = download.said().splitlines()
+        self.assertEqual(lines[-1], "Complete: copy/some photos")
+        self.assertRegex(lines[-2], r"^seeding: 100\.0% \(11/11 pieces\)")
+
+    def test_s1_16_killed_half_way(self) -> None:
+        """While it is downloaded only NAME.part is there; killed and started again, no verified piece comes twice."""
+        size = 4_000_000
+        image = self.write("seed/disk.img", some_bytes(size))
+        plain = self.torrent(image)
+        _, address = self.seed(plain)
+        tracker = RecordingTracker(self, [address])
+        torrent = self.torrent(image, tracker.url)
+        output = self.folder / "out"
+
+        first = self.download(torrent, "out", "--json", "--limit-down", "1M")
+        first.await_event("progress", lambda event: event["percent"] > 25)
+        self.assertEqual(os.listdir(output), ["disk.img.part"])
+        first.process.kill()
+        first.ended()
+        self.assertEqual(os.listdir(output), ["disk.img.part"])
+        had = first.events()[-1]["pieces_done"]
+
+        second = self.download(torrent, "out", "--json")
+        self.assert_ended(second)
+        self.assertEqual(os.listdir(output), ["disk.img"])
+        self.assert_same(image, output / "disk.img")
+        goodbye = tracker.announces[-1]
+        self.assertEqual(goodbye["event"], "stopped")
+        self.assertLessEqual(int(goodbye["downloaded"]), size - (had - 1) * PIECE)  # one piece may be the short one
+        self.assertGreater(int(goodbye["downloaded"]), 0)
+
+    def test_s1_17_what_the_tracker_hears(self) -> None:
+        """Started with all left, completed once with nothing left, stopped: in that order, from both peers."""
+        tracker = RecordingTracker(self)
+        image = self.write("disk.img", some_bytes(500_000))
+        torrent = self.torrent(image, tracker.url)
+        seed, address = self.seed(torrent)
+        wait_until(lambda: tracker.announces, "the seed's announce")
+        self.assertEqual((tracker.told("event"), tracker.told("left")), (["started"], ["0"]))
+        tracker.announces.clear()
+
+        self.assert_ended(self.download(torrent, "out", "--peer", address))
+        self.assertEqual(tracker.told("event"), ["started", "completed", "stopped"])
+        self.assertEqual(tracker.told("left"), ["500000", "0", "0"])
+        self.assertEqual(tracker.told("downloaded"), ["0", "500000", "500000"])
+        tracker.announces.clear()
+
+        self.assertEqual(seed.told(signal.SIGTERM)[0], 0)
+        self.assertEqual((tracker.told("event"), tracker.told("uploaded")), (["stopped"], ["500000"]))
+
+    def test_s3_15_passed_on(self) -> None:
+        """A finished download goes on giving until its goal is reached: the next peer gets everything from it alone."""
+        size = 1_000_000
+        image = self.write("seed/disk.img", some_bytes(size))
+        torrent = self.torrent(image)
+        seed, address = self.seed(torrent)
+        hook = 'echo "$P2P_NAME $P2P_INFO_HASH $P2P_PATH" >> hook; echo said by the hook'
+        first = self.download(
+            torrent, "one", "--json", "--peer", address, "--seed-until", "ratio=1", "--on-complete", hook
+        )
+        complete = first.await_event("complete")
+        seed.told(signal.SIGTERM)
+
+        host = f"localhost:{complete['port']}"  # by name, and where nobody listens on its other address
+        second = self.download(torrent, "two", "--peer", host, "--seed-until", "time=1", "--on-complete", "exit 3")
+        self.assert_ended(second)
+        self.assert_ended(first)
+        self.assert_same(image, self.folder / "two/disk.img")
+        told = [complete["name"], complete["info_hash"], str(self.folder / "one/disk.img")]
+        self.assertEqual((self.folder / "hook").read_text().splitlines(), [" ".join(told)])
+        self.assertEqual(first.complained(), "said by the hook\n")
+        self.assertEqual([json.loads(line)["event"] for line in first.said().splitlines()].count("complete"), 1)
+        self.assertEqual(second.complained(), "p2pshare: the command 'exit 3' ended with 3\n")
+
+    def test_limits(self) -> None:
+        """--limit-up and --limit-down hold within a fifth."""
+        image = self.write("disk.img", some_bytes(6_000_000))
+        torrent = self.torrent(image)
+        _, slow = self.seed(torrent, "--limit-up", "1M")
+        _, fast = self.seed(torrent)
+        downloads = [
+            self.download(torrent, "one", "--json", "--peer", slow),
+            self.download(torrent, "two", "--json", "--peer", fast, "--limit-down", "1M"),
+        ]
+        began = [(download, *self.verified(download, 1)) for download in downloads]
+        for download, first, start in began:
+            last, end = self.verified(download, first + 3 * MIB // PIECE)
+            rate = (last - first) * PIECE / (end - start) / MIB
+            self.assertTrue(0.8 < rate < 1.2, f"{rate:.2f} MiB/s")
+
+    def verified(self, download: Command, pieces: int) -> tuple[int, float]:
+        """Wait until a download says that it has so many pieces; give how many it has, and when that was."""
+        event = download.await_event("progress", lambda event: event["pieces_done"] >= pieces)
+        return event["pieces_done"], time.monotonic()
