@@ -42,7 +42,7 @@ class Interest:
         """
         A peer said all it holds at once.
 
-        It may do so again, as aria2 does instead of many haves; False when that takes a piece back or tells nothing new.
+        aria2 does so again, instead of many haves. False when that takes a piece back or tells nothing new.
         """
         remote = member.remote
         if member.told_pieces:
