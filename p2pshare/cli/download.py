@@ -19,7 +19,7 @@ from p2pshare.client.goal import SeedGoal, parse_goal
 from p2pshare.errors import ConfigError
 
 
-class _Peer(click.ParamType[Address]):
+class PeerAddress(click.ParamType[Address]):
     """A peer's address."""
 
     name = "host:port"
@@ -37,7 +37,7 @@ class _Peer(click.ParamType[Address]):
         return address
 
 
-class _Goal(click.ParamType[SeedGoal]):
+class SeedUntil(click.ParamType[SeedGoal]):
     """How long to seed afterwards."""
 
     name = "goal"
@@ -72,11 +72,11 @@ class _Goal(click.ParamType[SeedGoal]):
     default=".",
     help="Folder to put the content in.",
 )
-@click.option("--peer", "peers", type=_Peer(), multiple=True, help="A peer to ask besides those of the trackers.")
+@click.option("--peer", "peers", type=PeerAddress(), multiple=True, help="A peer to ask besides those of the trackers.")
 @click.option(
     "--seed-until",
     "goal",
-    type=_Goal(),
+    type=SeedUntil(),
     metavar="WHEN",
     default="none",
     show_default=True,

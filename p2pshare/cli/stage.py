@@ -51,8 +51,9 @@ class Interruption:
             yield
         finally:
             self._held = False
-        if self._waiting is not None:
-            raise interrupted(self._waiting)
+        waiting, self._waiting = self._waiting, None
+        if waiting is not None:
+            raise interrupted(waiting)
 
 
 @define(eq=False)

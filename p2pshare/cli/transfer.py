@@ -10,9 +10,9 @@ from attrs import define, field, frozen
 from twisted.internet.defer import maybeDeferred
 from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
-from twisted.python.failure import Failure
 
 from p2pshare.cli.exits import Ended, ExitCode, interrupted
+from p2pshare.cli.giving_up import no_progress, nobody_found
 from p2pshare.cli.hook import Hook
 from p2pshare.cli.leaving import leave_within, told_to_stop
 from p2pshare.cli.notices import Say, say_nothing
@@ -57,8 +57,10 @@ class Transfer:
     _say: Say = field(kw_only=True, default=say_nothing)  # notes for people
     _hook: Hook | None = field(kw_only=True, default=None)
     _leave_within: Callable[[float, Exception | None], None] = field(kw_only=True, default=leave_within)
-    _outcome: Exception | None = field(init=False, default=None)
+    outcome: Exception | None = field(init=False, default=None)  # what went wrong, when it is over
     _ending: bool = field(init=False, default=False)
+    _is_leaving: bool = field(init=False, default=False)  # the process ends soon, whatever hangs
+    _is_told_complete: bool = field(init=False, default=False)
     _hook_runs: bool = field(init=False, default=False)
     _seen_anybody: bool = field(init=False, default=False)
     _progress_at: float = field(init=False, default=0.0)  # when something last went forward
@@ -79,15 +81,16 @@ class Transfer:
         self._reactor.callWhenRunning(self.begin)
         with told_to_stop(self.signalled):
             self._reactor.run(installSignalHandlers=False)  # ours are there already: no signal finds none
-        if self._outcome is not None:
-            raise self._outcome
+        if self.outcome is not None:
+            raise self.outcome
 
     def begin(self) -> None:
         """Start everything; the reactor runs."""
         self._progress_at = self._looked_at = self._reactor.seconds()
         self._swarm.subscribe(self._event)
         # Shown later: a check that is over by then is not worth a line.
-        self._showing.start(SHOW_EVERY, now=False).addErrback(self._cannot_show)
+        looking = self._showing.start(SHOW_EVERY, now=False)
+        looking.addErrback(lambda failure: self.log.failure("looking", failure=failure))
         self._session.startService()
 
     def _event(self, event: Event) -> None:
@@ -101,17 +104,34 @@ class Transfer:
             case _:
                 pass
 
-    @property
-    def _is_complete(self) -> bool:
-        return self._swarm.completed_at is not None
+    # Showing it
+
+    def _show(self) -> None:
+        self._attempt(lambda: self._progress.show(self._snapshot()))
+        self._look()
+
+    def _snapshot(self) -> SwarmSnapshot:
+        return take_snapshot(self._swarm, self._reactor.seconds())
 
     def _completed(self) -> None:
-        if self._ending:
+        if self._ending or self._is_told_complete:
             return
+        self._is_told_complete = True
+        self._attempt(self._show_completion)
         if self._hook is not None:
             self._hook.start()
             self._await_hook(self._hook, _FIRST_LOOK_AT_HOOK)
-        maybeDeferred(self._show_completion).addErrback(self._cannot_show)
+        self._look()
+
+    def _show_completion(self) -> None:
+        path = self._terms.path
+        self._progress.complete(self._snapshot())
+        if self._terms.is_seed:
+            self._say(f"Seeding {path} on port {self._session.port}; stop with Ctrl-C")
+        else:
+            self._say(f"Complete: {path}")
+        if self._hook is not None and self._has_given_enough():
+            self._stop_showing()  # what the command writes is not to stand in the middle of the bar
 
     def _await_hook(self, hook: Hook, wait: float) -> None:
         self._hook_runs = hook.still_runs()
@@ -120,82 +140,69 @@ class Transfer:
         else:
             self._look()
 
-    def _show_completion(self) -> None:
-        self._progress.complete(self._snapshot())
-        path = self._terms.path
-        if self._terms.is_seed:
-            self._say(f"Seeding {path} on port {self._session.port}; stop with Ctrl-C")
-        else:
-            self._say(f"Complete: {path}")
-        self._look()
+    def _attempt(self, show: Callable[[], None]) -> None:
+        try:
+            show()
+        except OSError as error:  # whoever reads our output has gone, or the disk it goes to is full
+            self._end(error)
+        except Exception:
+            self.log.failure("showing progress")
+            self._end(Ended("progress cannot be shown", ExitCode.ERROR))
 
-    def _snapshot(self) -> SwarmSnapshot:
-        return take_snapshot(self._swarm, self._reactor.seconds())
+    def _stop_showing(self) -> None:
+        if self._showing.running:
+            self._showing.stop()
+            self._progress.close()
 
-    def _show(self) -> None:
-        self._progress.show(self._snapshot())
-        self._look()
-
-    def _cannot_show(self, failure: Failure) -> None:
-        error = failure.value
-        if not isinstance(error, OSError):  # else whoever reads our output has gone, or the disk it goes to is full
-            self.log.failure("showing progress", failure=failure)
-            error = Ended("progress could not be shown", ExitCode.ERROR)
-        self._end(error)
+    # Deciding when it is over
 
     def _look(self) -> None:
-        """See whether it is over."""
-        if self._ending:
-            return
-        now, terms, swarm = self._reactor.seconds(), self._terms, self._swarm
+        now, timeout, swarm = self._reactor.seconds(), self._terms.timeout, self._swarm
         if now - self._looked_at > _ASLEEP:
             self._progress_at += now - self._looked_at
         self._looked_at = now
         self._seen_anybody = self._seen_anybody or bool(swarm.members)
-        if swarm.completed_at is not None:
-            ratio = swarm.up.total / (swarm.content.total_length or 1)
-            if terms.goal.is_reached(ratio, now - swarm.completed_at) and not self._hook_runs:
+        if self._is_complete:
+            if self._has_given_enough() and not self._hook_runs:
                 self._end(None)
-        elif swarm.state is State.DOWNLOADING and terms.timeout is not None and now - self._progress_at > terms.timeout:
-            self._end(self._too_late(terms.timeout))
+        elif swarm.state is State.DOWNLOADING and timeout is not None and now - self._progress_at > timeout:
+            self._end(no_progress(swarm, timeout) if self._seen_anybody else nobody_found(swarm, timeout))
 
-    def _too_late(self, timeout: float) -> Ended:
-        name = self._swarm.content.name
-        if self._seen_anybody:
-            peers = len(self._swarm.members)
-            connected = f"{peers} peer{'' if peers == 1 else 's'} connected" if peers else "nobody connected any more"
-            return Ended(f"{name}: no piece arrived for {timeout:g} s, with {connected}", ExitCode.TIMED_OUT)
-        return Ended(f"{name}: no peer found within {timeout:g} s ({self._why_nobody()})", ExitCode.NOBODY_FOUND)
+    @property
+    def _is_complete(self) -> bool:
+        return self._swarm.completed_at is not None
 
-    def _why_nobody(self) -> str:
-        known = self._swarm.meeting.known
-        reasons = [f"{known} address{'' if known == 1 else 'es'} tried in vain"] if known else []
-        for tracker in () if self._swarm.discovery is None else self._swarm.discovery.status():
-            trouble = tracker.last_error or ("knows nobody else" if tracker.state == "working" else "no answer yet")
-            if tracker.last_error or not known:
-                reasons.append(trouble if trouble.startswith(tracker.url) else f"{tracker.url}: {trouble}")
-        return "; ".join(reasons) or "the torrent names no tracker; name one with -t, or a peer with --peer"
+    def _has_given_enough(self) -> bool:
+        swarm = self._swarm
+        since = self._reactor.seconds() if swarm.completed_at is None else swarm.completed_at
+        ratio = swarm.up.total / (swarm.content.total_length or 1)
+        return self._terms.goal.is_reached(ratio, self._reactor.seconds() - since)
+
+    # Ending it
 
     def signalled(self, number: int) -> None:
         """Stop in order, and in time even if the reactor is held up; called between any two steps of ours."""
-        is_well = self._is_complete or self._terms.is_seed
-        outcome = None if is_well else interrupted(number)
-        if not self._ending:
-            self._leave_within(STOP_WITHIN, outcome)
+        if self._ending:
+            return
+        outcome = None if self._is_complete or self._terms.is_seed else interrupted(number)
+        self._leave_in_time(outcome)
         self._reactor.callFromThread(self._end, outcome)
+
+    def _leave_in_time(self, outcome: Exception | None) -> None:
+        if not self._is_leaving:
+            self._is_leaving = True
+            self._leave_within(STOP_WITHIN, outcome)
 
     def _end(self, outcome: Exception | None) -> None:
         if self._ending:
             return
         self._ending = True
-        self._outcome = outcome
-        if self._showing.running:
-            self._showing.stop()
+        self.outcome = outcome
         try:
-            self._progress.close()
+            self._stop_showing()
         except OSError as error:
-            self._outcome = self._outcome or error
-        self._leave_within(STOP_WITHIN, self._outcome)
+            self.outcome = outcome or error
+        self._leave_in_time(self.outcome)
         self._reactor.callLater(_SAY_SO_AFTER, self._say_what_takes_so_long)
         self._reactor.callLater(_STOP_IN_ORDER_WITHIN, self._stop_reactor)
         ending = maybeDeferred(self._session.stopService)

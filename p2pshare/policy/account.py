@@ -24,13 +24,11 @@ class Account:
     asked: dict[int, float] = field(factory=dict)  # block number -> when; oldest first
     late: dict[int, None] = field(factory=dict)  # taken back, but may still come; oldest first
     current: StartedPiece | None = None  # the piece it fetches in order
-    heard_at: float = 0.0  # its last block, or the first request after it had nothing to do
+    heard_at: float = float("-inf")  # when its last block came
     reached: float = float("-inf")  # when the newest request that it has answered was made
 
     def ask(self, numbers: Iterable[int], now: float) -> None:
         """These blocks are outstanding from now on; none of them was."""
-        if not self.asked:
-            self.heard_at = now
         if self.late:
             for number in numbers:
                 self.late.pop(number, None)

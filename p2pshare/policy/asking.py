@@ -9,8 +9,6 @@ from p2pshare.policy.books import Books
 from p2pshare.policy.remote_peer import RemotePeer
 from p2pshare.policy.started import ASKED, Block, StartedPiece
 
-# Until so many pieces are held, peers fetch the same piece together: what counts then is to have a whole one to trade.
-SHARED_PIECES = 4
 # A peer is asked for what others were asked already only while it has fewer requests than this (libtorrent: one, when
 # it has none): enough to hide the way there and back, too few to fetch much twice.
 ENDGAME_DEPTH = 8
@@ -26,9 +24,9 @@ class Asking:
     Names the blocks to request from a peer. Knows what others were asked, not how they answered.
 
     A peer is asked for one piece in order, alone, while there is memory for as many pieces as there are peers: then a
-    wrong hash has one possible cause, and a seed reads each piece once. What others left unfinished comes first, what
-    others are at work on comes last. When every missing block is asked for, the endgame begins: peers with next to
-    nothing to do are asked for blocks of others as well.
+    wrong hash has one possible cause, and a seed reads each piece once. Only the first piece of all is fetched by
+    everybody together. What others left unfinished comes first, what others are at work on comes last. When every
+    missing block is asked for, the endgame begins: peers with next to nothing to do are asked for blocks of others too.
     """
 
     _books: Books
@@ -70,8 +68,8 @@ class Asking:
                 return piece
             if shared is None and (piece.worker is None or not piece.alone or now >= piece.since + MOST_ALONE):
                 shared = piece
-        if shared is not None and books.held.count < SHARED_PIECES and not peer.on_parole:
-            return shared
+        if shared is not None and books.held.is_empty and not peer.on_parole:
+            return shared  # the first piece: what counts is to have a whole one to trade
         started = len(books.started)
         # With nothing under way for this peer, better a little more memory than an idle peer.
         if started < self._max_started or (shared is None and not account.asked and started < 2 * self._max_started):

@@ -48,7 +48,6 @@ class Books:
         """The last block of a started piece was received."""
         del self.started[piece.piece]
         self.complete[piece.piece] = piece
-        self._rest(piece)
 
     def opened(self, piece: StartedPiece) -> None:
         """A started piece has a free block more; when nothing but free blocks is left of it, it is free itself."""
@@ -61,7 +60,8 @@ class Books:
         """A started piece of which nothing was received is free again."""
         del self.started[piece.piece]
         self.open.pop(piece.piece, None)
-        self._rest(piece)
+        if piece.worker is not None:
+            self.rest(self.accounts[piece.worker])
         self.picker.give_back(piece.piece)
 
     def settle(self, index: int) -> None:
@@ -91,10 +91,6 @@ class Books:
         if account.current is not None:
             account.current.worker = None
             account.current = None
-
-    def _rest(self, piece: StartedPiece) -> None:
-        if piece.worker is not None:
-            self.rest(self.accounts[piece.worker])
 
     def take_back(self, peer: RemotePeer, account: Account, numbers: Iterable[int]) -> None:
         """These blocks are no longer outstanding at ``peer``, but may still come from it."""

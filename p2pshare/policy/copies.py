@@ -53,8 +53,6 @@ class Counters:
             zeros[place] = zero ^ pieces
             pieces &= zero  # borrow: their digit was 0 before
         assert not pieces, "fewer copies than none"
-        while zeros and zeros[-1] == self._everything:
-            zeros.pop()
 
     def of(self, piece: int) -> int:
         """Read one counter."""

@@ -9,7 +9,7 @@ from p2pshare.geometry import BLOCK_SIZE
 QUEUE_TIME = 3.0  # seconds of download to keep on order (libtorrent request_queue_time)
 SHALLOWEST = 32  # Transmission's floor; libtorrent's floor of 2 starves a fast link at the start
 DEEPEST = 500  # libtorrent max_out_request_queue; more has never been seen to help
-SLOW_START_LEAST = 1.0  # seconds after the first block before a rate says anything about the line
+SLOW_START = 1.0  # seconds after the first block, in which its rate does not yet say what a line can carry
 
 # A peer that chokes or rejects again and again without sending a block earns a pause that doubles up to this.
 FRUITLESS_ALLOWED = 2  # a choke that crosses our requests is ordinary, and so is a second one
@@ -22,13 +22,12 @@ class Pipeline:
     """
     Depth of the queue of requests at one peer. Knows no request, only how the peer has answered so far.
 
-    It starts with 32 blocks and grows by one with each block received until the rate is seen to be the limit; from then
-    on it holds three seconds of download.
+    It starts with 32 blocks and at first grows by one with each block received; from the second after the first block
+    on, when the rate is known, it holds three seconds of download.
     """
 
     pinned: int | None = None  # a fixed depth, for dialects and tests that want one
     _window: int = field(init=False, default=SHALLOWEST)  # depth while in slow start
-    _slow_start: bool = field(init=False, default=True)
     _flowing_since: float | None = field(init=False, default=None)
     _fruitless: int = field(init=False, default=0)  # chokes and rejects since the last block
     _paused_until: float = field(init=False, default=float("-inf"))
@@ -48,25 +47,16 @@ class Pipeline:
         if self.pinned is not None:
             return min(self.pinned, reqq)
         wanted = int(rate * QUEUE_TIME) // BLOCK_SIZE
-        if self._slow_start:
-            wanted = self._grown(now, wanted)
+        if rate and self._flowing_since is None:
+            self._flowing_since = now
+        if self._flowing_since is None or now - self._flowing_since < SLOW_START:
+            wanted = max(wanted, self._window)
         return min(max(wanted, SHALLOWEST), DEEPEST, reqq)
-
-    def _grown(self, now: float, sustained: int) -> int:
-        """Give the depth of slow start, or end it once the rate asks for less."""
-        if self._flowing_since is None:
-            if sustained:
-                self._flowing_since = now
-        elif now - self._flowing_since >= SLOW_START_LEAST and sustained < self._window:
-            self._slow_start = False
-            return sustained
-        return max(sustained, self._window)
 
     def got_blocks(self, count: int = 1) -> None:
         """Take note that the peer answered ``count`` requests with their block."""
         self._fruitless = 0
-        if self._slow_start:
-            self._window = min(self._window + count, DEEPEST)
+        self._window = min(self._window + count, DEEPEST)
 
     def came_to_nothing(self, now: float) -> None:
         """

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Callable, Container, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from enum import Enum, auto
 
@@ -53,20 +53,20 @@ class ContentFiles:
     geometry: Geometry = field(init=False)
     names: tuple[FileNames, ...] = field(init=False)
     places: list[Place] = field(init=False)
-    _disk: Disk = field(init=False)
-    _descriptors: Descriptors = field(init=False)
+    disk: Disk = field(init=False)
+    descriptors: Descriptors = field(init=False)
     signatures: dict[int, Signature] = field(init=False, factory=dict)  # how each was when last known to be right
     altered: set[int] = field(init=False, factory=set)  # files under their final name that somebody else wrote to
     _sized: set[int] = field(init=False, factory=set)  # files whose .part has had its length set
-    _made: set[int] = field(init=False, factory=set)  # files whose name a power cut may still take
+    made: set[int] = field(init=False, factory=set)  # files whose name a power cut may still take
     _nowait: int | None = field(init=False, default=_NOWAIT)  # None once the filesystem is seen not to have it
 
     def __attrs_post_init__(self) -> None:
         self.geometry = self._metainfo.geometry
         self.names = file_names(self._metainfo)
         self.places = [Place.PAD if entry.pad else Place.MISSING for entry in self._metainfo.files]
-        self._disk = self.folder.disk
-        self._descriptors = Descriptors(self._open_file, disk=self._disk)
+        self.disk = self.folder.disk
+        self.descriptors = Descriptors(self._open_file, disk=self.disk)
 
     def path(self, file: int) -> str:
         """Spell where a file lies now, for people."""
@@ -77,7 +77,7 @@ class ContentFiles:
         """Take note of a file that is there; who made it may not have lived to make its name safe."""
         self.places[file] = place
         self.signatures[file] = signature
-        self._made.add(file)
+        self.made.add(file)
 
     def written_in(self, piece: int) -> list[int]:
         """Name the files on disk that hold bytes of a piece."""
@@ -90,7 +90,7 @@ class ContentFiles:
 
         :raise OSError: it is not there, or out of reach.
         """
-        return self._descriptors.apart(file)
+        return self.descriptors.apart(file)
 
     def write(self, piece: int, content: memoryview) -> None:
         """
@@ -107,8 +107,8 @@ class ContentFiles:
             if place is Place.FINAL:
                 self._compare(span, view)
             elif place is not Place.PAD:
-                with self._explained(span.file), self._descriptors.borrowed(span.file, writable=True) as fd:
-                    write_exactly(fd, view, span.offset, pwrite=self._disk.pwrite)
+                with self.explained(span.file), self.descriptors.borrowed(span.file, writable=True) as fd:
+                    write_exactly(fd, view, span.offset, pwrite=self.disk.pwrite)
 
     def read(self, piece: int, begin: int, view: memoryview) -> None:
         """
@@ -151,68 +151,15 @@ class ContentFiles:
                 continue
             if file not in self._sized:
                 self.try_writing(file)  # it was whole when found, but perhaps too long
-            with self._explained(file):
+            with self.explained(file):
                 self._sign(file)
-                with self._descriptors.renaming(file):
+                with self.descriptors.renaming(file):
                     self.folder.rename(self.names[file].part, self.names[file].final)
                     self.places[file] = Place.FINAL
 
     def unnamed(self, files: Iterable[int]) -> list[int]:
         """Name those of some whole files that have not got their final names."""
         return [file for file in files if self.places[file] is Place.PART]
-
-    def finish_safely(self, files: Iterable[int], passed: Callable[[str], None]) -> None:
-        """
-        Give whole files, of which every byte is safe from power cuts, their final names, which are then safe, too.
-
-        The old name goes only when the new one is sure to stay. As it is, so to say, for all files at once, many small
-        ones cost no more than one.
-
-        :param passed: told of the two moments at which a crash is most awkward.
-        :raise StorageError: a name is taken; the files before it are done.
-        """
-        linked, refusal = [], None
-        for file in files:
-            if self.places[file] is not Place.PART:
-                continue
-            names = self.names[file]
-            try:
-                with self._explained(file), self._descriptors.renaming(file):
-                    if not self.folder.link(names.part, names.final):
-                        self.places[file] = Place.FINAL
-                linked.append(file)
-            except StorageError as error:
-                refusal = error
-                break
-        passed("after_link")
-        with self._explained_below():
-            self.folder.sync({self.names[file].final[:-1] for file in linked})
-        for file in linked:
-            if self.places[file] is Place.PART:
-                with self._explained(file), self._descriptors.renaming(file):
-                    self.folder.remove(self.names[file].part)
-                    self.places[file] = Place.FINAL
-        passed("after_rename")
-        if refusal is not None:
-            raise refusal
-
-    def sync(self, files: Iterable[int], whole: Container[int]) -> None:
-        """
-        Make all bytes written to some files safe from power cuts, with the names of files and folders that were made.
-
-        :param whole: those of them that are not written to any more: then their time is kept too.
-        :raise StorageError: nothing is known of any byte that was written since this succeeded.
-        """
-        for file in files:
-            is_part = self.places[file] is Place.PART
-            with self._explained(file), self._descriptors.borrowed(file, writable=is_part) as fd:
-                (self._disk.fsync if file in whole else self._disk.fdatasync)(fd)
-                if is_part:
-                    self.signatures[file] = Signature.of(self._disk.fstat(fd))
-        made = set(self._made)
-        with self._explained_below():
-            self.folder.sync({self.names[file].final[:-1] for file in made})
-        self._made -= made
 
     def fit(self, file: int) -> None:
         """Cut an unfinished file that was found too long."""
@@ -227,21 +174,13 @@ class ContentFiles:
         """
         return self.folder.device()
 
-    def forget(self, pieces: Iterable[int]) -> None:
-        """Have the next read of some pieces ask the device, not memory; what is not there counts as forgotten."""
-        for piece in pieces:
-            for span in self.geometry.spans(piece, 0, self.geometry.piece_size(piece)):
-                if self.places[span.file] in (Place.PART, Place.FINAL):
-                    with self._explained(span.file), self._descriptors.borrowed(span.file) as fd:
-                        self._disk.forget(fd, span.offset, span.length)
-
     def close(self) -> None:
         """Close all files. A later read or write opens them again."""
-        self._descriptors.close()
+        self.descriptors.close()
 
     def try_writing(self, file: int) -> None:
         """Open an unfinished file for writing, made and sized if it is not there; write nothing."""
-        with self._explained(file), self._descriptors.borrowed(file, writable=True):
+        with self.explained(file), self.descriptors.borrowed(file, writable=True):
             pass
 
     def _open_file(self, file: int, writable: bool) -> int:
@@ -254,14 +193,14 @@ class ContentFiles:
         fd = self.folder.open(names.part, os.O_RDWR | (os.O_CREAT if place is Place.MISSING else 0))
         try:
             length = self.geometry.file_lengths[file]
-            if self._disk.fstat(fd).st_size != length:
-                self._disk.ftruncate(fd, length)  # sparse
+            if self.disk.fstat(fd).st_size != length:
+                self.disk.ftruncate(fd, length)  # sparse
         except OSError:
-            self._disk.close(fd)
+            self.disk.close(fd)
             raise
         self._sized.add(file)
         if place is Place.MISSING:
-            self._made.add(file)
+            self.made.add(file)
         self.places[file] = Place.PART
         return fd
 
@@ -277,8 +216,8 @@ class ContentFiles:
             view[:] = bytes(span.length)
             return
         try:
-            with self._descriptors.borrowed(span.file) as fd:
-                read_exactly(fd, view, span.offset, preadv=self._disk.preadv)
+            with self.descriptors.borrowed(span.file) as fd:
+                read_exactly(fd, view, span.offset, preadv=self.disk.preadv)
                 self._is_unaltered(span.file, fd)
         except ShortRead:
             raise ContentLost(f"{self.path(span.file)}: ends before byte {span.offset + span.length}") from None
@@ -293,24 +232,24 @@ class ContentFiles:
             return True
         if self._nowait is None:
             return False
-        descriptor = self._descriptors.borrow_open(span.file)
+        descriptor = self.descriptors.borrow_open(span.file)
         if descriptor is None:
             return False  # opening may wait for the disk too
         try:
-            count = self._disk.preadv(descriptor.fd, buffers, span.offset, self._nowait)
+            count = self.disk.preadv(descriptor.fd, buffers, span.offset, self._nowait)
             return count == span.length and self._is_unaltered(span.file, descriptor.fd)
         except OSError as error:
             if error.errno in _NO_NOWAIT:
                 self._nowait = None
             return False
         finally:
-            self._descriptors.give_back(descriptor)
+            self.descriptors.give_back(descriptor)
 
     def _is_unaltered(self, file: int, fd: int) -> bool:
         """Look whether somebody wrote to a file that has its final name; we never do."""
         if self.places[file] is not Place.FINAL:
             return True
-        signed, status = self.signatures.get(file), self._disk.fstat(fd)
+        signed, status = self.signatures.get(file), self.disk.fstat(fd)
         if signed is not None and (signed.mtime != status.st_mtime_ns or signed.size != status.st_size):
             self.altered.add(file)  # first: whoever sees the new signature must see this, too
             self.signatures[file] = Signature.of(status)
@@ -319,26 +258,20 @@ class ContentFiles:
 
     def sign(self, file: int) -> None:
         """Take a file as it is now for what it should be; its pieces are going to be hashed."""
-        with self._explained(file):
+        with self.explained(file):
             self._sign(file)
 
     def _sign(self, file: int) -> None:
-        with self._descriptors.borrowed(file) as fd:
-            self.signatures[file] = Signature.of(self._disk.fstat(fd))
+        with self.descriptors.borrowed(file) as fd:
+            self.signatures[file] = Signature.of(self.disk.fstat(fd))
 
     @contextmanager
-    def _explained_below(self) -> Iterator[None]:
+    def explained(self, file: int | None = None) -> Iterator[None]:
+        """Turn what the disk refuses into StorageError, naming a file or the folder."""
         try:
             yield
         except OSError as error:
-            raise storage_error(error, self.folder.full(())) from error
-
-    @contextmanager
-    def _explained(self, file: int) -> Iterator[None]:
-        try:
-            yield
-        except OSError as error:
-            raise storage_error(error, self.path(file)) from error
+            raise storage_error(error, self.folder.full(()) if file is None else self.path(file)) from error
 
 
 def _cut(rest: list[memoryview], length: int) -> list[memoryview]:

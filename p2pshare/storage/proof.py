@@ -10,6 +10,7 @@ from p2pshare.bitfield import Bitfield
 from p2pshare.storage.files import ContentFiles
 from p2pshare.storage.ongoing import Ongoing
 from p2pshare.storage.resume import ResumeData
+from p2pshare.storage.safe_files import SafeFiles
 from p2pshare.storage.serving import Serving
 from p2pshare.storage.tally import FileTally
 from p2pshare.storage.workers import Run
@@ -45,7 +46,7 @@ class Proof:
                 self._tally.lost(piece)
             await in_flight.over()
             unsafe = resume.unsafe()
-            await self._run(self._files.forget, unsafe)
+            await self._run(SafeFiles(self._files).forget, unsafe)
             for piece in unsafe:
                 if piece in taken_back and await self._run(self._serving.is_right, piece):
                     self._tally.got(piece)

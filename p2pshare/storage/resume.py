@@ -165,6 +165,11 @@ class ResumeData:
         if self._commits is not None:
             self._commits.release(whole)
 
+    def retry(self) -> None:
+        """Commit what an earlier commit could not."""
+        if self._commits is not None:
+            self._commits.written(0)
+
     async def close(self) -> None:
         """Make everything safe, save it, and let others have the torrent. Fails silently, as there is no remedy."""
         log, commits, state = self._log, self._commits, self._state

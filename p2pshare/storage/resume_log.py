@@ -13,6 +13,7 @@ from p2pshare.storage.disk import Disk
 from p2pshare.storage.failpoints import FailPoint
 from p2pshare.storage.files import ContentFiles, Place
 from p2pshare.storage.journal import Journal, Kind, Record
+from p2pshare.storage.safe_files import SafeFiles
 from p2pshare.storage.signatures import Signature
 from p2pshare.storage.snapshot import Snapshot
 from p2pshare.storage.state_files import StateFiles
@@ -37,6 +38,7 @@ class ResumeLog:
     _floor: int = field(kw_only=True)  # bytes of disk that are left alone, so that snapshots always fit
     _failpoint: FailPoint | None = field(kw_only=True, default=None)
     counters: dict[str, int] = field(kw_only=True, factory=dict)
+    _safe: SafeFiles = field(init=False)
     _signatures: dict[int, Signature] = field(init=False)
     _journal: Journal | None = field(init=False, default=None)
     _is_sound: bool = field(init=False, default=True)  # False: the journal's disk failed, it is used no more
@@ -44,6 +46,7 @@ class ResumeLog:
     _pending: list[Record] = field(init=False, factory=list)
 
     def __attrs_post_init__(self) -> None:
+        self._safe = SafeFiles(self._files)
         self._signatures = dict(self._files.signatures)
 
     def begin(self, found: Iterable[int]) -> None:
@@ -104,7 +107,7 @@ class ResumeLog:
             (self._certain.add if record.kind is Kind.PIECE else self._certain.discard)(record.number)
         self._reached("after_commit")
         if whole:
-            self._files.finish_safely(whole, self._reached)
+            self._safe.finish(whole, self._reached)
         if save:
             self._turn_over()
         self._keep_room()
@@ -116,7 +119,7 @@ class ResumeLog:
         :raise StorageError: the state folder refuses.
         """
         unfinished = [file for file, place in enumerate(self._files.places) if place is Place.PART]
-        self._files.sync(unfinished, unfinished)  # with their times, which nobody has asked for so far
+        self._safe.sync(unfinished, unfinished)  # with their times, which nobody has asked for so far
         self._signatures.update({file: self._files.signatures[file] for file in unfinished})
         self._generation += 1
         try:
@@ -136,7 +139,7 @@ class ResumeLog:
         touched = sorted({file for piece in pieces for file in self._files.written_in(piece)} | set(whole))
         for file in whole:
             self._files.fit(file)
-        self._files.sync(touched, whole)
+        self._safe.sync(touched, whole)
         self._reached("after_data_sync")
         signatures = {file: self._signature(file) for file in touched}
         records = [Record(Kind.FILE, file, s.inode, s.mtime) for file, s in signatures.items()]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -15,7 +15,7 @@ from p2pshare.errors import StorageError
 from p2pshare.geometry import Geometry
 from p2pshare.metainfo import Metainfo
 from p2pshare.storage.buffers import PieceBuffers
-from p2pshare.storage.checking import ContentCheck, Progress
+from p2pshare.storage.checking import Progress
 from p2pshare.storage.disk import OS_DISK, Disk
 from p2pshare.storage.files import ContentFiles
 from p2pshare.storage.folder import ContentFolder
@@ -24,9 +24,8 @@ from p2pshare.storage.proof import Proof
 from p2pshare.storage.resume import Durability, ResumeData
 from p2pshare.storage.sealing import Sealed, judge
 from p2pshare.storage.serving import Serving
-from p2pshare.storage.survey import prepare, survey
+from p2pshare.storage.startup import Startup
 from p2pshare.storage.tally import FileTally
-from p2pshare.storage.trust import Trust, insist_on_disk, weigh
 from p2pshare.storage.workers import Run
 
 MEMORY_LIMIT = 32 * 1024 * 1024  # bytes of sealed pieces waiting for the disk before peers are paused
@@ -73,7 +72,7 @@ class PieceStore:
     _shutdown: Ongoing = field(init=False, factory=Ongoing)
     _serving: Serving = field(init=False)
     _resume: ResumeData | None = field(init=False, default=None)
-    _checked: bool = field(init=False, default=False)
+    _startup: Startup = field(init=False)
     _sealing: Ongoing = field(init=False, factory=Ongoing)
     _proof: Proof = field(init=False)
     _unproved: set[int] = field(init=False, factory=set)  # were on their way when the disk failed to keep something
@@ -90,6 +89,16 @@ class PieceStore:
         self._proof = Proof(self._files, self._tally, self._serving, self.have, self._run)
         if self._durability is not None:
             self._resume = ResumeData(self._metainfo, self._files, self._durability, self._commit_failed)
+        self._startup = Startup(
+            self._metainfo,
+            self._files,
+            self._run,
+            self.have,
+            self._tally,
+            self._serving,
+            self._resume,
+            lambda: self._closing,
+        )
 
     @property
     def is_complete(self) -> bool:
@@ -157,8 +166,11 @@ class PieceStore:
 
     def retry(self) -> None:
         """Seal again: what made the disk refuse may be gone."""
-        if not self._proof.is_under_way:  # or else it is too early to tell
-            self.failed = None
+        if self._proof.is_under_way:
+            return  # too early to tell
+        self.failed = None
+        if self._resume is not None:
+            self._resume.retry()
 
     def read_now(self, piece: int, begin: int, length: int) -> bytes | None:
         """
@@ -216,26 +228,7 @@ class PieceStore:
         await self._run(self._files.close)
 
     async def _check(self, progress: Progress | None, writable: bool) -> None:
-        for piece in self.have:
-            self.have.discard(piece)
-        await self._run(survey, self._files, writable)
-        trust = await self._recover(writable)
-        if writable:
-            await self._run(prepare, self._files)
-        to_hash = None if trust is None else trust.to_hash
-        check = ContentCheck(
-            self._metainfo, self._files, self._run, self.have, progress, lambda: self._closing, to_hash
-        )
-        await check.hash_all()
-        found = set(self.have)
-        if trust is not None:
-            for piece in trust.certain:
-                self.have.add(piece)
-            self._serving.doubtful = set(trust.on_serving)
-        self._tally.count(self.have)
-        if writable:
-            check.refuse_strangers()
-        await self._begin(found, writable)
+        await self._startup.check(progress, writable)
         self.log.info("{name}: has {count} pieces on disk", name=self._metainfo.name, count=self.have.count)
 
     async def _seal(self, piece: int, content: memoryview, digests: bool) -> Sealed:
@@ -283,36 +276,6 @@ class PieceStore:
         except StorageError:
             self._tally.lost(piece)
             raise
-
-    async def _recover(self, writable: bool) -> Trust | None:
-        """Find out what the last process knew; only once, as who checks again wants everything looked at."""
-        first, self._checked = not self._checked, True
-        if self._resume is None:
-            return None
-        if not first:
-            await self._resume.close()
-        recovered = await self._resume.open(writable)
-        if recovered is None:
-            return None
-        await self._run(insist_on_disk, self._files, recovered)
-        # The last process may have ended because the disk failed: then memory holds what the device does not.
-        await self._run(self._files.forget, recovered.doubtful)
-        return weigh(self._files, recovered) if first else None
-
-    async def _begin(self, found: Collection[int], writable: bool) -> None:
-        """Journal from now on, and give files that are whole their names."""
-        whole = self._tally.whole() if writable else []
-        if self._resume is not None:
-            certain = self.have.copy()
-            for piece in found:
-                certain.discard(piece)
-            await self._resume.begin(certain, found)
-            if self._resume.is_active:
-                unnamed = self._files.unnamed(whole)
-                if unnamed:
-                    await self._resume.settle(unnamed)
-                return
-        await self._run(self._files.finish, whole)
 
     def _lost(self, piece: int) -> None:
         """A piece we had is not on disk as it was."""

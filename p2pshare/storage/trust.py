@@ -22,12 +22,14 @@ class Trust:
 def weigh(files: ContentFiles, recovered: Recovered) -> Trust:
     """
     Compare files with their signatures. What lies in a file that somebody changed is to be hashed, all of it; in
-    one that only we wrote to, what was written since it was last made safe.
+    one that only we wrote to, what was written since it was last made safe, also where the record of it is missing:
+    the check leaves out what was never written.
     """
     geometry = files.geometry
     gone: set[int] = set()
     changed: set[int] = set()
     explained: set[int] = set()
+    unrecorded: set[int] = set()
     for file, place in enumerate(files.places):
         if place is Place.PAD or not geometry.file_lengths[file]:
             continue
@@ -40,7 +42,9 @@ def weigh(files: ContentFiles, recovered: Recovered) -> Trust:
             explained.update(pieces)
         elif not verdict:
             changed.update(pieces)
-    to_hash = (changed | recovered.doubtful) - gone
+        if place is Place.PART and not recovered.in_order:
+            unrecorded.update(piece for piece in pieces if piece not in recovered.certain)
+    to_hash = (changed | unrecorded | recovered.doubtful) - gone
     certain = frozenset(recovered.certain) - to_hash - gone
     return Trust(certain, certain & explained, frozenset(to_hash))
 

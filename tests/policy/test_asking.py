@@ -24,16 +24,15 @@ class WhichPieceTests(LedgerCase):
         self.assertEqual(ledger.ask(two, 1, 0.0), blocks(5, 0))
         self.assertEqual(ledger.ask(one, 2, 0.0), blocks(4, 1, 2))
 
-    def test_the_first_pieces_are_fetched_together(self) -> None:
-        """Until four pieces are held, peers help to finish the one that was started."""
+    def test_the_first_piece_is_fetched_together(self) -> None:
+        """Until the first piece is held, peers help to finish the one that was started."""
         ledger, one, two = a_ledger(), a_seed(1, PIECES), a_seed(2, PIECES)
         self.assertEqual(ledger.ask(one, 2, 0.0), blocks(0, 0, 1))
         self.assertEqual(ledger.ask(two, 3, 0.0), [*blocks(0, 2, 3), *blocks(1, 0)])
 
     def test_what_was_left_unfinished_comes_first(self) -> None:
         """A piece whose peer choked or left is finished before another one is started."""
-        ledger, one, two = a_ledger(held=3), a_seed(1, PIECES), a_seed(2, PIECES)
-        self.fetch(ledger, two, 1)
+        ledger, one, two = a_ledger(held=4), a_seed(1, PIECES), a_seed(2, PIECES)
         self.deliver(ledger, one, ledger.ask(one, 2, 0.0)[:1])
         ledger.choked(one)
         self.assertEqual(ledger.ask(two, 4, 0.0), [*blocks(4, 1, 2, 3), *blocks(5, 0)])
@@ -57,8 +56,7 @@ class MemoryTests(LedgerCase):
 
     def test_max_started(self) -> None:
         """At the limit peers share the pieces that are under way."""
-        ledger = a_ledger("rarest", max_started=1, held=3)
-        self.fetch(ledger, a_seed(9, PIECES), 1)
+        ledger = a_ledger("rarest", max_started=1, held=4)
         one, two = a_seed(1, PIECES), a_seed(2, PIECES)
         self.assertEqual(set(pieces_asked(ledger, one, 1)), set(pieces_asked(ledger, two, 1)))
         self.assertEqual(ledger.started, 1)
@@ -122,6 +120,14 @@ class AloneTests(LedgerCase):
         suspect.on_parole = True
         self.assertEqual(pieces_asked(ledger, suspect, 1), [1])
         self.assertEqual(pieces_asked(ledger, other, 7), [0] * 3 + [2] * 4)
+
+    def test_f34_parole_leaves_unfinished_pieces_to_others(self) -> None:
+        """What a peer on parole would add to, it could spoil: it starts a piece while there is one."""
+        ledger, suspect, other = a_ledger(), a_seed(1, PIECES), a_seed(2, PIECES)
+        self.deliver(ledger, other, ledger.ask(other, 1, 0.0))
+        ledger.choked(other)
+        suspect.on_parole = True
+        self.assertEqual(pieces_asked(ledger, suspect, 1), [1])
 
     def test_f34_parole_with_nothing_else_left(self) -> None:
         """Rather than stand still, a peer on parole finishes what others left."""

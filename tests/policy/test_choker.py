@@ -106,6 +106,16 @@ class LeechingTests(SynchronousTestCase):
                           for seed in range(100))  # fmt: skip
         self.assertEqual(len(winners), 4)
 
+    def test_spare_slots_end_when_peers_earn_theirs(self) -> None:
+        """Slots that were given away while all snubbed us are gone once enough peers earn theirs."""
+        rounds = Rounds(6)
+        for peer in rounds.peers:
+            peer.snubbed = True
+        given = rounds.hold()
+        for peer in rounds.peers:
+            peer.snubbed = peer in given
+        self.assertEqual(len(rounds.hold()), 5)
+
 
 class OptimisticTests(SynchronousTestCase):
     """One peer is served to find out whether it is better than the others."""
@@ -150,6 +160,16 @@ class OptimisticTests(SynchronousTestCase):
         self.assertIn(first, chosen)
         self.assertEqual(len(chosen), 2)
 
+    def test_who_has_just_lost_a_slot_waits(self) -> None:
+        """A peer that was outdone does not get the optimistic slot instead, while others wait for theirs."""
+        for seed in range(10):
+            rounds = Rounds(6, slots=1, seed=seed)
+            first = self.optimistic(rounds)
+            first.download.add(9000, rounds.now)
+            chosen = rounds.hold()
+            self.assertIn(first, chosen)
+            self.assertNotIn(rounds.peers[0], chosen)
+
     def test_who_leaves_is_replaced(self) -> None:
         """When the optimistic peer is gone or loses interest, the next round tries another one."""
         rounds = Rounds(5, slots=1)
@@ -193,6 +213,18 @@ class SeedingTests(SynchronousTestCase):
         second = rounds.hold()
         self.assertNotIn(idle, second)
         self.assertLessEqual(set(busy), second)
+
+    def test_a_turn_that_has_just_begun(self) -> None:
+        """A peer that was unchoked between two rounds keeps its slot in the next, though it has taken nothing yet."""
+        rounds = Rounds(12, seeding=True, optimistic_slots=0)
+        rounds.now = 7.0
+        early = rounds.peers[5]
+        early.am_choking, early.last_unchoked_at = False, 5.0
+        for _ in range(2):
+            self.assertIn(early, rounds.hold())
+            rounds.now = 14.9
+        rounds.now = 15.0
+        self.assertNotIn(early, rounds.hold())
 
     def test_nobody_waits_nobody_changes(self) -> None:
         """As long as no other peer waits, those served go on."""

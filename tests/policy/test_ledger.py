@@ -38,13 +38,6 @@ class LedgerCase(SynchronousTestCase):
         """The peer answers."""
         return [ledger.received(peer, *block, now) for block in asked]
 
-    def fetch(self, ledger: Ledger, peer: RemotePeer, pieces: int, now: float = 0.0) -> None:
-        """The peer sends whole pieces, and they are right."""
-        for _ in range(pieces):
-            asked = ledger.ask(peer, BLOCKS, now)
-            self.assertIs(self.deliver(ledger, peer, asked, now)[-1], Receipt.COMPLETES)
-            ledger.verified(asked[0][0])
-
 
 class ReceivedTests(LedgerCase):
     """What a block that came is worth."""
@@ -206,6 +199,17 @@ class ReturnedTests(LedgerCase):
         asked = ledger.ask(peer, 4, 0.0)
         ledger.choked(peer)
         ledger.ask(other, 1, 0.0)
+        self.assertEqual(self.deliver(ledger, peer, asked[:1]), [Receipt.DUPLICATE])
+
+    def test_f31_late_and_of_another_length(self) -> None:
+        """A late block has to have the right length like any other, also when its piece is complete by now."""
+        ledger, peer, other = a_ledger(), a_seed(1, PIECES), a_seed(2, PIECES)
+        asked = ledger.ask(peer, 4, 0.0)
+        ledger.choked(peer)
+        self.assertIs(ledger.received(peer, 0, 0, 1, 0.0), Receipt.UNASKED)
+        self.assertEqual(ledger.started, 0)
+        self.deliver(ledger, other, ledger.ask(other, 4, 0.0))
+        self.assertIs(ledger.received(peer, 0, 0, 1, 0.0), Receipt.UNASKED)
         self.assertEqual(self.deliver(ledger, peer, asked[:1]), [Receipt.DUPLICATE])
 
     def test_late_block_that_was_asked_again_counts_once(self) -> None:

@@ -35,7 +35,7 @@ class PipelineTests(SynchronousTestCase):
         self.assertEqual(pipeline.depth(0.1, 0.0, 500, False), 36)
 
     def test_slow_start_ends_at_the_rate(self) -> None:
-        """A second after the first block, a peer that does not keep up loses what slow start had given it."""
+        """A second after the first block, a peer that does not keep up loses what slow start had given it, for good."""
         pipeline = Pipeline()
         pipeline.got_blocks(100)
         slow = 40 * BLOCK_SIZE / 3  # three seconds of it are 40 blocks

@@ -17,7 +17,7 @@ from p2pshare.storage.resume import Durability
 from p2pshare.storage.snapshot import decode_snapshot
 from p2pshare.storage.store import PieceStore
 from tests.storage.fakes import put_piece, some_bytes, torrent
-from tests.storage.sim_disk import PowerCut, SimDisk, SimFile, SimFolder
+from tests.storage.sim_disk import PAGE, PowerCut, SimDisk, SimFile, SimFolder
 
 PIECE = 4096
 FILES = {"a": some_bytes(5 * PIECE + 700, 1), "sub/b": some_bytes(3000, 2), "sub/c": some_bytes(7 * PIECE, 3)}
@@ -107,12 +107,21 @@ class Run:
 
 
 def written_bytes(run: Run) -> int:
-    """Count the bytes of pieces that may have been written since the last commit: sealed ones, that is."""
+    """Count the bytes of pieces that are not certain, and of which something may have been written."""
     log = run.store._resume._log if run.store._resume is not None else None
-    certain = set() if log is None else set(log._certain)
-    sealed = run.vouched | {piece for piece in range(THING.num_pieces) if run.store._buffers.is_sealed(piece)}
-    unsafe = set() if log is None else set(log.unsafe())
-    return PIECE * len((sealed | unsafe) - certain)
+    found = dict(content_files(run.disk))
+    written = 0
+    for piece in range(THING.num_pieces):
+        if log is not None and piece in log._certain:
+            continue
+        for span in THING.geometry.spans(piece, 0, THING.geometry.piece_size(piece)):
+            path = list(FILES)[span.file]
+            file = found.get(path) or found.get(path + ".part")
+            pages = range(span.offset // PAGE, (span.offset + span.length - 1) // PAGE + 1)
+            if file is not None and not file.written.isdisjoint(pages):
+                written += PIECE
+                break
+    return written
 
 
 def content_files(disk: SimDisk) -> Iterator[tuple[str, SimFile]]:

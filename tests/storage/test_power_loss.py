@@ -17,6 +17,7 @@ from p2pshare.storage.group_commit import GroupCommit
 from p2pshare.storage.journal import Kind, Record
 from p2pshare.storage.layout import Parts
 from p2pshare.storage.resume_log import ResumeLog
+from p2pshare.storage.safe_files import SafeFiles
 from p2pshare.storage.signatures import Signature
 from p2pshare.storage.state_files import BACKUP, SNAPSHOT, StateFiles
 from tests.storage.power import Violation, live
@@ -61,9 +62,9 @@ class MutantTests(SynchronousTestCase):
 
     def test_record_before_data(self) -> None:
         """Told to be safe, and only then made safe."""
-        real = ContentFiles.sync
+        real = SafeFiles.sync
         late: list[Callable[[], None]] = []
-        self.patch(ContentFiles, "sync", lambda *args: late.append(lambda: real(*args)) or sign(*args))
+        self.patch(SafeFiles, "sync", lambda *args: late.append(lambda: real(*args)) or sign(*args))
         safe = resume_log.Journal.sync
 
         def swapped(journal: resume_log.Journal) -> None:
@@ -76,7 +77,7 @@ class MutantTests(SynchronousTestCase):
 
     def test_data_is_not_synced(self) -> None:
         """The sync of data files is left out."""
-        self.patch(ContentFiles, "sync", sign)
+        self.patch(SafeFiles, "sync", sign)
         self.assert_found("I2", strict=False)
 
     def test_record_is_not_synced(self) -> None:
@@ -113,14 +114,15 @@ class MutantTests(SynchronousTestCase):
     def test_old_name_goes_before_the_new_is_safe(self) -> None:
         """A whole file loses its old name at once."""
 
-        def hasty(files: ContentFiles, whole: Collection[int], passed: Callable[[str], None]) -> None:
+        def hasty(safe: SafeFiles, whole: Collection[int], passed: Callable[[str], None]) -> None:
+            files = safe._files
             for file in whole:
                 if files.places[file] is Place.PART:
-                    with files._descriptors.renaming(file):
+                    with files.descriptors.renaming(file):
                         files.folder.rename(files.names[file].part, files.names[file].final)
                         files.places[file] = Place.FINAL
 
-        self.patch(ContentFiles, "finish_safely", hasty)
+        self.patch(SafeFiles, "finish", hasty)
         self.assert_found("I1", strict=True)
 
     def test_final_name_before_the_data_is_safe(self) -> None:
@@ -128,8 +130,8 @@ class MutantTests(SynchronousTestCase):
         real = ResumeLog.commit
 
         def hasty(log: ResumeLog, whole: Collection[int] = (), *, save: bool = False) -> None:
-            sign(log._files, whole, ())
-            log._files.finish_safely(whole, lambda name: None)
+            sign(log._safe, whole, ())
+            log._safe.finish(whole, lambda name: None)
             real(log, whole, save=save)
 
         self.patch(ResumeLog, "commit", hasty)
@@ -158,20 +160,20 @@ class MutantTests(SynchronousTestCase):
 
     def test_failed_sync_is_tried_again_and_believed(self) -> None:
         """After an error the next sync, which succeeds, is taken for proof."""
-        real = ContentFiles.sync
+        real = SafeFiles.sync
 
-        def stubborn(files: ContentFiles, touched: Collection[int], whole: Collection[int]) -> None:
+        def stubborn(files: SafeFiles, touched: Collection[int], whole: Collection[int]) -> None:
             try:
                 real(files, touched, whole)
             except Exception:
                 real(files, touched, whole)
 
-        self.patch(ContentFiles, "sync", stubborn)
+        self.patch(SafeFiles, "sync", stubborn)
         self.assert_found("I2", strict=False, refusals=True)
 
     def test_memory_is_taken_for_proof(self) -> None:
         """After an error pieces are hashed as memory holds them."""
-        self.patch(ContentFiles, "forget", lambda files, pieces: None)
+        self.patch(SafeFiles, "forget", lambda files, pieces: None)
         self.assert_found("I2", strict=False, refusals=True)
 
     def test_commits_go_on_during_the_proof(self) -> None:
@@ -199,10 +201,10 @@ class MutantTests(SynchronousTestCase):
         self.assert_found("I1", strict=True)
 
 
-def sign(files: ContentFiles, touched: Collection[int], whole: Collection[int]) -> None:
+def sign(safe: SafeFiles, touched: Collection[int], whole: Collection[int]) -> None:
     """Do what a sync does besides syncing."""
     for file in touched:
-        files.sign(file)
+        safe._files.sign(file)
 
 
 def found(files: ContentFiles, file: int, place: Place, signature: Signature) -> None:

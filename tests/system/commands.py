@@ -126,16 +126,16 @@ class CommandTestCase(SynchronousTestCase):
         self.folder.mkdir(parents=True)
         self.environment = {**os.environ, "PYTHONPATH": str(PROJECT), "XDG_STATE_HOME": str(self.folder / "state")}
         self.environment.pop("P2PSHARE_TRACKER", None)
-        self._started = 0
+        self.commands: list[Command] = []  # all that were started, in order
 
     def start(self, *arguments: str | Path, **options: Any) -> Command:
         """Start ``p2pshare`` in the test's folder; it is killed when the test is over."""
-        self._started += 1
         environment = {**self.environment, **options.pop("env", {})}
-        name = f"{self._started}-{arguments[0]}"
+        name = f"{len(self.commands)}-{arguments[0]}"
         options = {"cwd": self.folder, "env": environment, **options}
         command = Command(self.folder / "said", name, arguments, **options)
         self.addCleanup(command.clean_up)
+        self.commands.append(command)
         return command
 
     def run_command(self, *arguments: str | Path, expect: int = 0, **options: Any) -> Command:

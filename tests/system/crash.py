@@ -108,7 +108,9 @@ class Experiment:
         more: dict[str, str] = {}
         wrapper: list[str] = []
         if how == "place":
-            more = {VARIABLE: f"{self._random.choice(NAMES)}:{self._random.randint(1, 12)}"}
+            name = self._random.choice(NAMES)
+            often = 25 if name in ("after_pwrite", "after_append") else 1 if name.startswith("in_") else 3
+            more = {VARIABLE: f"{name}:{self._random.randint(1, often)}"}
         elif how == "call":
             self._calls = self._calls % 60 + 1
             inject = f"inject={DURABLE_CALLS}:signal=KILL:when={self._calls}"

@@ -165,6 +165,20 @@ class MainJobTests(CommandTestCase):
         self.assertEqual([json.loads(line)["event"] for line in first.said().splitlines()].count("complete"), 1)
         self.assertEqual(second.complained(), "p2pshare: the command 'exit 3' ended with 3\n")
 
+    def test_s1_20_restarted_tracker(self) -> None:
+        """A tracker that was stopped and started again still knows who has what."""
+        self.environment["P2PSHARE_TRACKER"] = "http://127.0.0.1:1/announce"  # a default holds where nothing is said
+        memory = ("--state-dir", "memory")
+        url = self.tracker("--port", "0", *memory)
+        torrent = self.torrent(self.write("disk.img", some_bytes(100_000)), url)
+        self.seed(torrent)
+        wait_until(lambda: "seeds 1" in self.run_command("scrape", torrent).said(), "the seed's announce")
+        (tracker,) = (each for each in self.commands if each.words.startswith("tracker"))
+        self.assertEqual(tracker.told(signal.SIGTERM)[0], 0)
+        again = self.tracker("--port", url.rpartition(":")[2].partition("/")[0], *memory)
+        self.assertEqual(again, url)
+        self.assert_ended(self.download(torrent, "out", "--timeout", "20"))
+
     def test_limits(self) -> None:
         """--limit-up and --limit-down hold within a fifth."""
         image = self.write("disk.img", some_bytes(6_000_000))

@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import pty
+import re
 import shlex
+import signal
 import subprocess
-from contextlib import suppress
-from pathlib import Path
 
 from p2pshare import bencoding
 from p2pshare.cli.exits import ExitCode
-from p2pshare.metainfo import dump
 from p2pshare.storage.create import CreateSettings, create
-from tests.system.commands import P2PSHARE, PIECE, WAIT, CommandTestCase, some_bytes
+from tests.system.commands import P2PSHARE, PIECE, WAIT, CommandTestCase, some_bytes, wait_until
 from tests.system.strangers import RecordingTracker
 
 ESCAPE = "\x1b"
+HARMFUL = "[\0-\x09\x0b-\x1f\x7f-\x9f\u202e]"  # to a terminal
 
 
 class OutputTests(CommandTestCase):
@@ -41,7 +42,7 @@ class OutputTests(CommandTestCase):
         )  # fmt: skip
         os.close(theirs)
         shown = b""
-        with suppress(OSError):  # EIO: everybody has closed the other side
+        with contextlib.suppress(OSError):  # EIO: everybody has closed the other side
             while some := os.read(ours, 65536):
                 shown += some
         os.close(ours)
@@ -77,24 +78,30 @@ class OutputTests(CommandTestCase):
         """Control codes in names, paths and what a tracker says reach no terminal."""
         tracker = RecordingTracker(self)
         tracker.answer = lambda: bencoding.encode({"failure reason": f"{ESCAPE}[31mgo\naway"})  # type: ignore[method-assign]
-        metainfo = create(self.folder / "disk.img", CreateSettings(piece_length=PIECE))
-        info = bencoding.decode(metainfo.raw_info)
+        info = bencoding.decode(create(self.folder / "disk.img", CreateSettings(piece_length=PIECE)).raw_info)
         assert isinstance(info, dict)
         info[b"name"] = f"a{ESCAPE}[2Jb\nc\u202e.img".encode()
-        evil = self.write("evil.torrent", bencoding.encode({"announce": tracker.url, "info": info}))
+        evil = self.write(f"{ESCAPE}[5m.torrent", bencoding.encode({"announce": tracker.url, "info": info}))
         place = self.write(f"{ESCAPE}]0;place/disk.img", self.content)
-        seed = self.start("seed", evil, "--data", place, "--port", "0", "--bind", "127.0.0.1", "--json")
-        port = seed.await_event("complete")["port"]
-        self.assert_ended(seed_of(self, place.parent))
         folder = f"{ESCAPE}[31mred"
-        download = self.download(evil, folder, "--peer", f"127.0.0.1:{port}", "--on-complete", "true")
-        self.assert_ended(download)
+
+        seed = self.start("seed", evil, "--data", place, "--port", "0", "--bind", "127.0.0.1")
+        port = wait_until(lambda: re.search(r"Seeding .* on port (\d+)", seed.said()), "the seed is ready")[1]
+        hook = f"echo {ESCAPE}[1m >&2; exit 1"
+        download = self.download(evil, folder, "--peer", f"127.0.0.1:{port}", "--on-complete", hook)
         lost = self.download(evil, "lost", "--timeout", "1")
+        wrong = self.start("seed", evil, "--data", self.write(f"{ESCAPE}wrong/disk.img", b"?"))
+        self.assert_ended(download)
         self.assert_ended(lost, ExitCode.NOBODY_FOUND)
-        for command in (download, lost, seed):
-            self.assertNotRegex(command.said() + command.complained(), "[^\n -~\u00a0-\uffff]|\u202e")
+        self.assert_ended(wrong, ExitCode.VERIFICATION_FAILED)
+        self.assert_ended(seed, seed.told(signal.SIGTERM)[0])
+        self.assertIn("\\x1b]0;place/disk.img on port", seed.said())
         self.assertIn("Complete: \\x1b[31mred/", download.said())
-        self.assertIn("go\\naway", lost.complained().splitlines()[-1].replace(" ", "\\n"))
+        self.assertIn("go", lost.complained().splitlines()[-1])
+        self.assertIn("\\x1bwrong/disk.img", wrong.complained())
+        for command in (seed, lost, wrong):
+            self.assertNotRegex(command.said() + command.complained(), HARMFUL)
+        self.assertNotRegex(download.complained().replace(f"{ESCAPE}[1m\n", ""), HARMFUL)  # the hook's own business
         (name,) = os.listdir(self.folder / folder)
-        self.assertTrue(name.isprintable(), name)
+        self.assertNotRegex(name, HARMFUL)
         self.assertEqual((self.folder / folder / name).read_bytes(), self.content)
