@@ -12,7 +12,7 @@ bin := $(VENV)/bin
 install := $(bin)/python -m pip install --quiet --disable-pip-version-check --config-settings editable_mode=compat
 
 .DEFAULT_GOAL := help
-.PHONY: help venv install demo test check bench clean
+.PHONY: help venv install demo test check bench crash clean
 .DELETE_ON_ERROR:
 
 help:
@@ -21,6 +21,7 @@ help:
 	@echo 'make test      run all tests (parts that need a program you lack say so and are skipped)'
 	@echo 'make check     lint, formatting and types'
 	@echo 'make bench     measure this machine; results go to benchmarks/results/'
+	@echo 'make crash     kill downloads a thousand times, and count what was lost'
 	@echo 'make clean     remove .venv and everything that was built'
 
 venv: $(bin)/python
@@ -41,6 +42,9 @@ check: $(VENV)/.installed-dev
 
 bench: $(VENV)/.installed-test
 	@for script in benchmarks/[a-z]*.py; do echo "== $$script"; $(bin)/python "$$script" $(ARGS) || exit 1; done
+
+crash: $(VENV)/.installed-test
+	$(bin)/python -m tests.system.crash --kills 1000 $(ARGS)
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info .coverage htmlcov .hypothesis .mypy_cache .pytest_cache .ruff_cache _trial_temp* _pytest_temp

@@ -9,3 +9,4 @@ def pytest_collection_finish() -> None:
     scratch = Path(__file__).parent / "_pytest_temp"
     scratch.mkdir(exist_ok=True)
     os.chdir(scratch)
+    os.environ.setdefault("P2PSHARE_STATE", str(scratch / "state"))  # and the resume data of real processes, too

@@ -1,5 +1,5 @@
 """
-What deciding costs: microseconds of one core per pick, per ``have``, per peer, and per block asked and received.
+What deciding costs: microseconds of CPU time per pick, per ``have``, per peer, and per block asked and received.
 
 Run ``python -m benchmarks.picker`` from the project's folder; ``--json FILE`` also writes the results down. A pick has
 to cost 20 microseconds at most whatever the peer offers, and a block asked and received 3 at most.
@@ -11,10 +11,11 @@ import argparse
 import json
 import platform
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from random import Random
 from statistics import median
-from time import perf_counter
+from time import process_time
 
 from p2pshare.addresses import Address
 from p2pshare.bitfield import Bitfield
@@ -51,10 +52,10 @@ def timed(run: Callable[[], object], times: int = TIMES) -> Case:
     """Do the same again and again."""
 
     def once() -> float:
-        start = perf_counter()
+        start = process_time()
         for _ in range(times):
             run()
-        return (perf_counter() - start) / times
+        return (process_time() - start) / times
 
     return once
 
@@ -73,16 +74,16 @@ def pick_cases(picker: PiecePicker, pieces: int, random: Random) -> Iterator[tup
         common.add(piece)
     offers = {"all": everything, "half": half, "common": common, "few": few, "nothing free": nothing}
     for name, offered in offers.items():
-        yield f"pick, peer has {name}", timed(lambda offered=offered: picker.pick(offered))
+        yield f"pick, peer has {name}", timed(partial(picker.pick, offered))
 
     def after_a_have() -> float:  # its set is another one than at the last pick
         total = 0.0
         for _ in range(TIMES):
             common.discard(pieces - 1)
             common.add(pieces - 1)
-            start = perf_counter()
+            start = process_time()
             picker.pick(common)
-            total += perf_counter() - start
+            total += process_time() - start
         return total / TIMES
 
     yield "pick, after a have of the peer", after_a_have
@@ -93,14 +94,19 @@ def count_cases(picker: PiecePicker, pieces: int, random: Random) -> Iterator[tu
     order = [random.randrange(pieces) for _ in range(TIMES)]
 
     def haves() -> float:
-        start = perf_counter()
+        start = process_time()
         for piece in order:
             picker.got_have(piece)
-        return (perf_counter() - start) / TIMES
+        return (process_time() - start) / TIMES
 
     yield "have", haves
+
+    def come_and_go(has: Bitfield) -> None:
+        picker.joined(has)
+        picker.left(has)
+
     for name, has in (("half", some(pieces, 0.5, random)), ("all", Bitfield.full(pieces))):
-        yield f"peer with {name} comes and goes", timed(lambda has=has: (picker.joined(has), picker.left(has)), 20)
+        yield f"peer with {name} comes and goes", timed(partial(come_and_go, has), 20)
 
 
 def block_case(fields: list[Bitfield], pieces: int, random: Random) -> Case:
@@ -118,7 +124,7 @@ def block_case(fields: list[Bitfield], pieces: int, random: Random) -> Case:
             peers.append(RemotePeer(Address("127.0.0.1", number), b"-XX0001-%012d" % number, False, has, 0.0))
         turn = peers[:16]
         done = 0
-        start = perf_counter()
+        start = process_time()
         queues = [ledger.ask(peer, 4 * BATCH, 0.0) for peer in turn]
         for _ in range(blocks // BATCH):
             for place, peer in enumerate(turn):
@@ -129,7 +135,7 @@ def block_case(fields: list[Bitfield], pieces: int, random: Random) -> Case:
                 taken = len(queue[:BATCH])
                 done += taken
                 queues[place] = queue[BATCH:] + ledger.ask(peer, taken, 1.0)
-        return (perf_counter() - start) / max(done, 1)
+        return (process_time() - start) / max(done, 1)
 
     return once
 

@@ -14,6 +14,8 @@ from typing import Any
 
 from attrs import define, field
 
+from p2pshare.cli.state_folder import VARIABLE as STATE
+
 # -P: a file of the user's called click.py must not be taken for the library.
 PROGRAM = (sys.executable, "-P", "-c", "from p2pshare.cli.children import main; main()")
 STOP_WITHIN = 8.0  # s from SIGTERM to SIGKILL
@@ -27,6 +29,7 @@ class Child:
     name: str
     _arguments: Sequence[str]
     _log: Path  # where it may complain
+    _state: Path  # the folder for what it remembers
     latest: dict[str, Any] = field(init=False, factory=dict)  # its last event
     events: set[str] = field(init=False, factory=set)  # kinds of event seen so far
     _process: subprocess.Popen[str] | None = field(init=False, default=None)
@@ -44,7 +47,7 @@ class Child:
                 encoding="utf-8",
                 errors="replace",
                 start_new_session=True,  # Ctrl-C is for us; we tell the children
-                env={**os.environ, "PYTHONUNBUFFERED": "1"},
+                env={**os.environ, STATE: str(self._state), "PYTHONUNBUFFERED": "1"},
             )
         assert self._process.stdout is not None
         self._reader = Thread(target=self._read, args=(self._process.stdout,), name=f"reads {self.name}", daemon=True)

@@ -8,7 +8,6 @@ from typing import Any
 import click
 
 from p2pshare.addresses import Address, is_dialable, parse_address
-from p2pshare.cli.claim import claimed
 from p2pshare.cli.hook import Hook
 from p2pshare.cli.notices import notes, show_warnings
 from p2pshare.cli.options import Seconds, Tiers, examples, json_option, quiet_option
@@ -129,9 +128,8 @@ def command(
     if on_complete is not None:
         hook = Hook(on_complete, content, str(path.absolute()), to_errors=as_json)
     show_warnings()
-    with claimed(content, Path(folder)):
-        session = open_session(reactor, port=port, bind=bind, limit_up=limit_up, limit_down=limit_down)
-        tell_about(ctx, content, session.port)
-        swarm = session.add(content, Path(folder), peers=peers)
-        terms = Terms(str(path), goal, timeout or None)
-        Transfer(reactor, session, swarm, terms, make_progress(shown), say=notes(shown), hook=hook).run()
+    session = open_session(reactor, port=port, bind=bind, limit_up=limit_up, limit_down=limit_down)
+    tell_about(ctx, content, session.port)
+    swarm = session.add(content, Path(folder), peers=peers)
+    terms = Terms(str(path), goal, timeout or None)
+    Transfer(reactor, session, swarm, terms, make_progress(shown), say=notes(shown), hook=hook).run()

@@ -66,7 +66,7 @@ class Stage:
 
     def child(self, name: str, *arguments: str) -> Child:
         """Start a process."""
-        child = Child(name, arguments, self.folder / f"{name}.log")
+        child = Child(name, arguments, self.folder / f"{name}.log", self.folder / "state")
         with self._interruption.held():
             self._children.append(child)
             child.start()

@@ -93,7 +93,10 @@ class Session(Service):
         if self.holds(content.info_hash) or self.is_leaving(content.info_hash):
             raise ConfigError(f"{content.name}: torrent {content.info_hash.hex()} was added before")
         settings = self.settings
-        durability = None if self.resume is None else Durability(self.resume, self.reactor, self._syncing.run)
+        durability = None
+        if self.resume is not None:
+            strict = settings.durability == "strict"
+            durability = Durability(self.resume, self.reactor, self._syncing.run, strict=strict)
         store = PieceStore(
             content, folder, self._threads.run, memory_limit=settings.memory_limit, durability=durability
         )

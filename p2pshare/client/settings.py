@@ -46,6 +46,8 @@ class PeerSettings:
     request_timeout: float = field(default=60.0, validator=between(1, 3600), metadata=_TIME)
     memory_limit: int = field(default=32 << 20, validator=between(1 << 20, 1 << 36), metadata=_SIZE)
 
+    # What we tell peers we have is on disk. "strict": and safe from a power cut, before they hear of it.
+    durability: str = field(default="fast", validator=one_of("fast", "strict"))
     data: str = "."  # the folder where content is, or goes to
     watch: str | None = None  # a folder of torrent files
     watch_interval: float = field(default=5.0, validator=between(0.1, 86400), metadata=_TIME)  # between two looks at it

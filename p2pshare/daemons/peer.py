@@ -149,8 +149,9 @@ class PeerService(MultiService):
         """
         super().__init__()
         self._reactor = reactor
-        self._lock = StateLock(_state_folder(settings) / "lock")
-        self.session = Session(reactor, settings, random, threads=threads)
+        state = _state_folder(settings)
+        self._lock = StateLock(state / "lock")
+        self.session = Session(reactor, settings, random, threads=threads, resume=state / "resume")
         self.session.discover = TrackerDiscovery(self.session)
         self.session.setServiceParent(self)
         for torrent in torrents:

@@ -10,6 +10,7 @@ from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
+from p2pshare.errors import StorageError
 from p2pshare.peer.limiter import Allowance
 
 FRAMING = 16  # bytes to allow for what a dialect puts before a block; BEP 3 needs 13
@@ -23,7 +24,11 @@ class BlockSource(Seam):
     """Where verified bytes are read; a PieceStore."""
 
     def read_now(self, piece: int, begin: int, length: int) -> bytes | None:
-        """Give the bytes if that needs no waiting for a disk."""
+        """
+        Give the bytes if that needs no waiting for a disk.
+
+        :raise ValueError: they are not to be had any more.
+        """
 
     def read(self, piece: int, begin: int, length: int) -> Deferred[bytes]:
         """Give the bytes when the disk has them."""
@@ -114,7 +119,12 @@ class Outbox:
             if not run:
                 return
             piece, begin, _ = run[0]
-            data = self._source.read_now(piece, begin, amount)
+            try:
+                data = self._source.read_now(piece, begin, amount)
+            except ValueError:  # it was verified when it was promised
+                gone = StorageError(f"piece {piece} is not to be had any more")
+                self._pipe.blocks_unreadable(run, Failure(gone))
+                continue
             if data is None:
                 self._read(run, piece, begin, amount)
             else:

@@ -27,6 +27,9 @@ class MemoryStore:
     failed: StorageError | None = field(init=False, default=None)  # set it, and the disk is full
     is_pressed: bool = field(init=False, default=False)  # set it, and the disk is slow
     on_relief: Callable[[], None] = field(init=False, default=lambda: None)
+    on_trouble: Callable[[StorageError], None] = field(init=False, default=lambda _: None)  # never called, as on_lost
+    on_lost: Callable[[int], None] = field(init=False, default=lambda _: None)
+    counters: dict[str, int] = field(init=False, factory=dict)
     _buffers: PieceBuffers = field(init=False)
     _closed: bool = field(init=False, default=False)
 

@@ -33,14 +33,6 @@ MEMORY_LIMIT = 32 * 1024 * 1024  # bytes of sealed pieces waiting for the disk b
 T = TypeVar("T")
 
 
-def _nobody() -> None:
-    """Nobody waits for relief."""
-
-
-def _ignore(_: object) -> None:
-    """Nobody wants to know."""
-
-
 @define(eq=False)
 class PieceStore:
     """
@@ -61,10 +53,12 @@ class PieceStore:
     have: Bitfield = field(init=False)
     failed: StorageError | None = field(init=False, default=None)  # why nothing more is sealed
     is_pressed: bool = field(init=False, default=False)  # too much waits for the disk: put less, pause the peers
-    on_relief: Callable[[], None] = field(init=False, default=_nobody)  # called when is_pressed ends
+    on_relief: Callable[[], None] = field(init=False, default=lambda: None)  # called when is_pressed ends
     # Told that the disk refused something nobody was waiting for; then ``failed`` is set.
-    on_trouble: Callable[[StorageError], None] = field(init=False, default=_ignore)
-    on_lost: Callable[[int], None] = field(init=False, default=_ignore)  # told of a piece we had and have no more
+    on_trouble: Callable[[StorageError], None] = field(init=False, default=lambda _: None)
+    on_lost: Callable[[int], None] = field(
+        init=False, default=lambda _: None
+    )  # told of a piece we had and have no more
     _files: ContentFiles = field(init=False)
     _buffers: PieceBuffers = field(init=False)
     _tally: FileTally = field(init=False)

@@ -9,7 +9,6 @@ from attrs import define, field
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 
-from p2pshare.bitfield import Bitfield
 from p2pshare.errors import DiskFull, StorageError
 from p2pshare.swarm.download import Download
 from p2pshare.swarm.interest import Interest
@@ -18,9 +17,7 @@ from p2pshare.swarm.upload import Upload
 
 
 class Store(Seam):
-    """What is on disk; a PieceStore."""
-
-    have: Bitfield
+    """Where pieces are written; a PieceStore."""
 
     def retry(self) -> None:
         """Take new pieces again."""
@@ -48,8 +45,8 @@ class DiskTrouble:
     """
     Puts right what the disk got wrong. No peer is ever blamed for it.
 
-    Whether a piece is lost the store says: it is not in ``have`` any more. Other errors on reading, such as too many
-    open files, pass; the blocks are refused and nothing else happens.
+    Whether a piece is lost the store says. Other errors on reading, such as too many open files, pass: the blocks are
+    refused, and nothing else happens.
     """
 
     _store: Store
@@ -66,13 +63,13 @@ class DiskTrouble:
 
     def unreadable(self, member: Member, blocks: Collection[Block], error: StorageError) -> None:
         """Blocks promised to a peer could not be read."""
-        self.log.warn("cannot send to {peer}: {error}", peer=member, error=error)
+        self.log.debug("cannot send to {peer}: {error}", peer=member, error=error)
         self._upload.unreadable(member, blocks)
-        for piece in {block[0] for block in blocks}:
-            if piece not in self._store.have and piece not in self._lost:
-                self._lose(piece)
 
-    def _lose(self, piece: int) -> None:
+    def lost(self, piece: int) -> None:
+        """The store had a piece and has it no more: serve nothing of it, and get it from somebody."""
+        if piece in self._lost:
+            return
         self._lost.add(piece)
         self._upload.lost(piece)
         self._pieces.give_back(piece)

@@ -49,7 +49,7 @@ class DownloadListener(Seam):
         """A piece was wrong; these peers, possibly none, sent bad blocks."""
 
     def storage_failed(self, error: StorageError) -> None:
-        """The disk refused; nothing more can be fetched."""
+        """The disk refused: :meth:`Download.stop` is called for."""
 
 
 @define(eq=False)
@@ -226,5 +226,4 @@ class Download:
         failure.trap(StorageError)
         error = failure.value
         assert isinstance(error, StorageError)
-        self.stop()
         self._listener.storage_failed(error)

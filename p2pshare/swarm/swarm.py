@@ -128,6 +128,8 @@ class Swarm(Service):
         )
         self.down, self.up = self.download.received, self.upload.sent
         self.store.on_relief = self.download.relieve
+        self.store.on_trouble = self.storage_failed
+        self.store.on_lost = self.trouble.lost
         self._ticking = LoopingCall(self._tick)
         self._ticking.clock = self._clock
 
@@ -288,12 +290,10 @@ class Swarm(Service):
                 self.upload.cancelled(member, message)
             case messages.Reject():
                 self.download.rejected(member, message)
-            case messages.AllowedFast(index=index):
-                remote.allowed_fast.add(index)
             case messages.ExtendedHandshake():
                 introduced(member, message)
             case _:
-                pass  # keep-alives, ports, suggestions, extensions we did not offer
+                pass  # keep-alives, ports, suggestions, pieces allowed while choked, extensions we did not offer
 
     def _got_more(self, member: Member) -> None:
         """A peer has more than before: maybe something to ask for, maybe nothing left for it here."""
@@ -370,7 +370,8 @@ class Swarm(Service):
 
     def storage_failed(self, error: StorageError) -> None:
         """The disk refused: stop fetching, keep serving what is verified."""
-        if self.state is State.DOWNLOADING:  # not for every piece that was under way
+        self.download.stop()
+        if self.state in (State.DOWNLOADING, State.SEEDING):  # not for every piece that was under way
             self.trouble.refused(error)
             self._fail(error)
 
@@ -389,4 +390,4 @@ class Swarm(Service):
 
     def disk_retried(self) -> None:
         """There may be room again."""
-        self._enter(State.DOWNLOADING)
+        self._enter(State.SEEDING if self.store.is_complete else State.DOWNLOADING)

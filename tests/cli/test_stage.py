@@ -22,6 +22,7 @@ class FakeChild:
     name: str
     arguments: tuple[str, ...]
     log: Path
+    state: Path
     exit_code: int | None = None
     events: list[str] = field(factory=list)
 
@@ -84,7 +85,7 @@ class StageTests(SynchronousTestCase):
         self.peer: Any = self.stage.child("peer", "download")
 
     def test_child(self) -> None:
-        """A process is started with its arguments and a log in the folder."""
+        """A process is started with its arguments and a log in the folder, where it keeps its state, too."""
         self.assertEqual(
             (self.tracker.arguments, self.tracker.log), (("tracker", "--port", "0"), Path("scratch/tracker.log"))
         )

@@ -204,6 +204,21 @@ class OutboxTests(SynchronousTestCase):
         self.source.deliver()
         self.assertEqual((self.pipe.unreadable, self.pipe.sent), ([], K16))
 
+    def test_f93_gone_before_it_was_read(self) -> None:
+        """What the store has no more when its turn comes is reported, and what waits behind it is sent."""
+        real = self.source.read_now
+
+        def lost(piece: int, begin: int, length: int) -> bytes | None:
+            if piece == 0:
+                raise ValueError("piece 0 is not verified and must not be read")
+            return real(piece, begin, length)
+
+        self.source.read_now = lost  # type: ignore[method-assign]
+        self.promise((0, 0, K16), (0, K16, K16), (1, 0, K16))
+        self.outbox.pump()
+        self.assertEqual(self.pipe.unreadable, [[(0, 0, K16), (0, K16, K16)]])
+        self.assertEqual(self.pipe.written, [frames((1, 0, b"\1" * K16))])
+
     def test_rate_limit(self) -> None:
         """Under a limit of 100 KiB/s, 1 MiB takes about ten seconds."""
         clock = Clock()

@@ -5,8 +5,8 @@ from p2pshare.geometry import BLOCK_SIZE
 from p2pshare.policy.asking import MOST_ALONE, PATIENCE
 from p2pshare.policy.ledger import Ledger, Receipt
 from p2pshare.policy.remote_peer import RemotePeer
+from tests.policy.ledgers import BLOCKS, PIECES, LedgerCase, a_ledger, blocks
 from tests.policy.peers import a_peer, a_seed, bits
-from tests.policy.test_ledger import BLOCKS, PIECES, LedgerCase, a_ledger, blocks
 
 
 def pieces_asked(ledger: Ledger, peer: RemotePeer, count: int, now: float = 0.0) -> list[int]:

@@ -96,6 +96,16 @@ class CopiesTests(SynchronousTestCase):
         found = Counter(copies.rarest(everything, Random(seed)) == (3 * STRETCH, 32) for seed in range(100))
         self.assertGreater(found[True], 100 * MOST_LOOKED_AT // 5 // 2)
 
+    def test_stretches_are_compared_by_copies(self) -> None:
+        """Of two stretches the one with the lower counter has the rarest piece, wherever the search begins."""
+        copies = Copies(2 * STRETCH)
+        for _ in range(4):
+            copies.add_one(1)
+        for _ in range(3):
+            copies.add_one(STRETCH + 1)
+        for seed in range(20):
+            self.assertEqual(copies.rarest(1 << 1 | 1 << (STRETCH + 1), Random(seed)), (STRETCH, 2))
+
     def test_a_candidate_in_any_stretch_is_found(self) -> None:
         """The only candidate is found wherever the search begins."""
         copies = Copies(5 * STRETCH)

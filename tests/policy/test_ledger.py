@@ -1,42 +1,10 @@
 from __future__ import annotations
 
-from random import Random
-
-from twisted.trial.unittest import SynchronousTestCase
-
 from p2pshare.bitfield import Bitfield
-from p2pshare.geometry import BLOCK_SIZE, Geometry
-from p2pshare.policy.ledger import ENDGAME_TIMEOUT, Ledger, Receipt
-from p2pshare.policy.picker import make_picker
-from p2pshare.policy.remote_peer import RemotePeer
-from p2pshare.policy.started import Block
+from p2pshare.geometry import BLOCK_SIZE
+from p2pshare.policy.ledger import ENDGAME_TIMEOUT, Receipt
+from tests.policy.ledgers import BLOCKS, PIECES, TAIL, LedgerCase, a_ledger, blocks
 from tests.policy.peers import a_peer, a_seed, bits
-
-PIECES = 6
-BLOCKS = 4  # in a piece
-TAIL = 1000  # bytes in the last block of the last piece, which has two blocks
-GEOMETRY = Geometry(BLOCKS * BLOCK_SIZE, ((PIECES - 1) * BLOCKS * BLOCK_SIZE + BLOCK_SIZE + TAIL,))
-
-
-def a_ledger(name: str = "sequential", max_started: int = 8, held: int = 0) -> Ledger:
-    """A ledger that wants the pieces in order, so that tests can tell what is asked."""
-    ledger = Ledger(GEOMETRY, make_picker(name, PIECES, Random(0)), max_started=max_started)
-    for piece in range(held):
-        ledger.add_held(piece)
-    return ledger
-
-
-def blocks(piece: int, *numbers: int) -> list[Block]:
-    """Full blocks of a piece."""
-    return [(piece, number * BLOCK_SIZE, BLOCK_SIZE) for number in numbers]
-
-
-class LedgerCase(SynchronousTestCase):
-    """What ledger tests do again and again."""
-
-    def deliver(self, ledger: Ledger, peer: RemotePeer, asked: list[Block], now: float = 0.0) -> list[Receipt]:
-        """The peer answers."""
-        return [ledger.received(peer, *block, now) for block in asked]
 
 
 class ReceivedTests(LedgerCase):
@@ -155,6 +123,16 @@ class ReturnedTests(LedgerCase):
         self.assertFalse(ledger.rejected(peer, *asked[0]))
         self.assertEqual(ledger.ask(other, 1, 0.0), asked[:1])
         self.assertEqual(self.deliver(ledger, peer, asked[1:]), [Receipt.WANTED] * 3)
+
+    def test_a_peer_that_rejects_everything(self) -> None:
+        """When a peer rejects all of its piece, the piece is free, and the next request starts one properly."""
+        ledger, peer = a_ledger(), a_seed(1, PIECES, fast=True)
+        for block in ledger.ask(peer, 2, 0.0):
+            self.assertTrue(ledger.rejected(peer, *block))
+        self.assertEqual(ledger.started, 0)
+        asked = ledger.ask(peer, 4, 0.0)
+        self.assertEqual((asked, ledger.started), (blocks(0, 0, 1, 2, 3), 1))
+        self.assertIs(self.deliver(ledger, peer, asked)[-1], Receipt.COMPLETES)
 
     def test_reject_of_what_was_not_asked(self) -> None:
         """A reject that fits no request changes nothing."""
@@ -301,86 +279,6 @@ class ExpiredTests(LedgerCase):
             self.assertEqual(len(ledger.ask(flapping, 32, 0.0)), 22)
             self.assertEqual(ledger.choked(flapping), 22)
         self.assertEqual((ledger.outstanding(flapping), ledger.started), (0, 0))
-
-
-class EndgameTests(LedgerCase):
-    """At the end two peers may be asked for the same block."""
-
-    def test_duplicates_only_in_the_endgame(self) -> None:
-        """While a block is free anywhere, nobody is asked for what another peer was asked."""
-        ledger, slow, quick = a_ledger(held=4), a_seed(1, PIECES), a_peer(2, bits(PIECES, [4]))
-        ledger.ask(slow, 4, 0.0)
-        self.assertEqual((ledger.is_endgame, ledger.ask(quick, 4, 0.0)), (False, []))
-        ledger.ask(slow, 2, 0.0)
-        self.assertEqual((ledger.is_endgame, ledger.ask(quick, 4, 0.0)), (True, blocks(4, 3, 2, 1, 0)))
-
-    def test_two_peers_a_block(self) -> None:
-        """A third peer is not asked for a block, nor the same peer twice."""
-        ledger = a_ledger(held=5)
-        first, second, third = (a_seed(number, PIECES) for number in (1, 2, 3))
-        asked = ledger.ask(first, 9, 0.0)
-        self.assertEqual(ledger.ask(first, 9, 0.0), [])
-        self.assertEqual(sorted(ledger.ask(second, 9, 0.0)), asked)
-        self.assertEqual((ledger.ask(second, 9, 0.0), ledger.ask(third, 9, 0.0)), ([], []))
-
-    def test_rivals_are_released(self) -> None:
-        """The peer that was slower is named once, to be sent a cancel, and owes the block no longer."""
-        ledger, slow, quick = a_ledger(held=5), a_seed(1, PIECES), a_seed(2, PIECES)
-        asked = ledger.ask(slow, 9, 0.0)
-        ledger.ask(quick, 9, 0.0)
-        self.assertEqual(ledger.rivals(5, 0), [])
-        self.assertEqual(self.deliver(ledger, quick, asked), [Receipt.WANTED, Receipt.COMPLETES])
-        self.assertEqual([ledger.rivals(5, begin) for _, begin, _ in asked], [[slow], [slow]])
-        self.assertEqual((ledger.rivals(5, 0), ledger.outstanding(slow)), ([], 0))
-        self.assertEqual(self.deliver(ledger, slow, asked), [Receipt.DUPLICATE] * 2)
-
-    def test_without_cancels(self) -> None:
-        """If nobody is told, the slower blocks come as duplicates, before and after the verdict."""
-        ledger, slow, quick = a_ledger(held=5), a_seed(1, PIECES), a_seed(2, PIECES)
-        asked = ledger.ask(slow, 9, 0.0)
-        ledger.ask(quick, 9, 0.0)
-        self.deliver(ledger, quick, asked)
-        self.assertIs(ledger.received(slow, *asked[0], 0.0), Receipt.DUPLICATE)
-        ledger.verified(5)
-        self.assertEqual(ledger.outstanding(slow), 0)
-        self.assertIs(ledger.received(slow, *asked[1], 0.0), Receipt.DUPLICATE)
-
-    def test_the_first_asked_was_quicker(self) -> None:
-        """The helper is the rival when the first peer answers after all."""
-        ledger, slow, quick = a_ledger(held=5), a_seed(1, PIECES), a_seed(2, PIECES)
-        asked = ledger.ask(slow, 9, 0.0)
-        ledger.ask(quick, 9, 0.0)
-        self.deliver(ledger, slow, asked[:1])
-        self.assertEqual(ledger.rivals(5, 0), [quick])
-
-    def test_one_of_two_leaves(self) -> None:
-        """When one of two askers goes, the block stays with the other; when both go, it is free."""
-        ledger, slow, quick = a_ledger(held=5), a_seed(1, PIECES), a_seed(2, PIECES)
-        ledger.ask(slow, 9, 0.0)
-        ledger.ask(quick, 9, 0.0)
-        ledger.left(slow)
-        self.assertEqual((ledger.is_endgame, ledger.started), (True, 1))
-        ledger.left(quick)
-        self.assertEqual((ledger.is_endgame, ledger.started), (False, 0))
-
-    def test_wrong_hash_in_the_endgame(self) -> None:
-        """After a wrong hash no old request stands in the way, and an old answer is taken."""
-        ledger, slow, quick = a_ledger(held=5), a_seed(1, PIECES), a_seed(2, PIECES)
-        asked = ledger.ask(slow, 9, 0.0)
-        ledger.ask(quick, 9, 0.0)
-        self.deliver(ledger, quick, asked)
-        ledger.failed(5)
-        self.assertEqual(ledger.outstanding(slow), 0)
-        self.assertEqual(ledger.ask(quick, 1, 0.0), asked[:1])
-        self.assertEqual(self.deliver(ledger, slow, asked), [Receipt.WANTED, Receipt.COMPLETES])
-        self.assertEqual(ledger.rivals(5, 0), [quick])
-
-    def test_few_at_a_time(self) -> None:
-        """A helper has eight requests at most, so that little is fetched twice."""
-        ledger, slow, quick = a_ledger(), a_seed(1, PIECES), a_seed(2, PIECES)
-        self.assertEqual(len(ledger.ask(slow, 99, 0.0)), 22)
-        self.assertEqual(len(ledger.ask(quick, 99, 0.0)), 8)
-        self.assertEqual(ledger.ask(quick, 99, 0.0), [])
 
 
 class AccountsTests(LedgerCase):

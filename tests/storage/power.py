@@ -17,7 +17,8 @@ from p2pshare.storage.resume import Durability
 from p2pshare.storage.snapshot import decode_snapshot
 from p2pshare.storage.store import PieceStore
 from tests.storage.fakes import put_piece, some_bytes, torrent
-from tests.storage.sim_disk import PAGE, PowerCut, SimDisk, SimFile, SimFolder
+from tests.storage.sim_disk import PowerCut, SimDisk
+from tests.storage.sim_files import PAGE, SimFile, SimFolder
 
 PIECE = 4096
 FILES = {"a": some_bytes(5 * PIECE + 700, 1), "sub/b": some_bytes(3000, 2), "sub/c": some_bytes(7 * PIECE, 3)}

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 import shutil
+from typing import Any
 
 from p2pshare.errors import StorageError
 from p2pshare.metainfo import Metainfo
-from p2pshare.storage import mounts
+from p2pshare.storage import resume, trust
+from p2pshare.storage.checking import ContentCheck
 from p2pshare.storage.store import PieceStore
 from tests.contracts.piece_store import CONTENT, PIECE, PieceStoreContract
 from tests.storage.durable import DurableTestCase
@@ -28,11 +30,8 @@ class DurableContractTests(PieceStoreContract, DurableTestCase):
 class StrictContractTests(DurableContractTests):
     """The same when a piece counts only once a power cut cannot take it."""
 
-    def make_store(self, metainfo: Metainfo, content: bytes | None) -> PieceStore:
-        store = super().make_store(metainfo, content)
-        assert store._durability is not None
-        self.settings = store._durability
-        return self.unchecked(metainfo, strict=True)
+    def unchecked(self, metainfo: Metainfo, **settings: Any) -> PieceStore:
+        return super().unchecked(metainfo, strict=True, **settings)
 
 
 class ResumeTests(DurableTestCase):
@@ -45,8 +44,6 @@ class ResumeTests(DurableTestCase):
     def store(self, metainfo: Metainfo = THING, *, writable: bool = True, **settings: object) -> PieceStore:
         store = self.unchecked(metainfo, **settings)
         looked: list[int] = []
-        from p2pshare.storage.checking import ContentCheck
-
         real = ContentCheck._hash
 
         def spy(check: ContentCheck, pieces: list[int]) -> list[tuple[int, bool]]:
@@ -160,9 +157,6 @@ class ResumeTests(DurableTestCase):
 
     def test_f98_disk_is_not_mounted(self) -> None:
         """Where a disk with pieces was mounted and is not, nothing is begun; on a disk that is there it may be."""
-        self.patch(mounts, "mount_of", lambda folder: str(self.folder))
-        from p2pshare.storage import resume
-
         self.patch(resume, "mount_of", lambda folder: str(self.folder))
         self.close(self.fetched(0, 1))
         shutil.rmtree(self.folder)
@@ -172,8 +166,6 @@ class ResumeTests(DurableTestCase):
         self.assertIn(f"held 2 verified pieces on a disk mounted at {self.folder}", said)
         self.assertEqual(tree(self.folder), {})
         self.close(store)
-        from p2pshare.storage import trust
-
         self.patch(trust, "is_mounted", lambda mount: True)
         self.assertEqual(list(self.store().have), [])
 

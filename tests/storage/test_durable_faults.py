@@ -10,7 +10,7 @@ from random import Random
 from typing import Any
 
 from p2pshare.errors import ConfigError, DiskFull, StorageError
-from p2pshare.storage import failpoints, resume_log
+from p2pshare.storage import failpoints
 from p2pshare.storage.disk import OS_DISK, OSDisk
 from p2pshare.storage.failpoints import FailPoint
 from p2pshare.storage.resume import Durability
@@ -260,8 +260,3 @@ class FailPointTests(DurableTestCase):
         for text in ("nowhere", "after_pwrite:x", "after_pwrite:-1"):
             with self.assertRaises(ConfigError):
                 failpoints.from_environment({failpoints.VARIABLE: text})
-
-    def test_without_one_nothing_is_asked(self) -> None:
-        """A store of which nothing is asked has no fail point."""
-        self.assertIsNone(self.unchecked(THING)._durability.failpoint)  # type: ignore[union-attr]
-        self.assertTrue(resume_log)

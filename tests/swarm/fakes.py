@@ -154,7 +154,8 @@ class TroubledStore(MemoryStore):
         if self.passing is not None:
             return fail(self.passing)
         if piece in self.lost:
-            self.have.discard(piece)
+            if self.have.discard(piece):
+                self.on_lost(piece)
             return fail(StorageError(f"piece {piece}: input/output error"))
         return reading
 

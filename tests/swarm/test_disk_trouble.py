@@ -125,6 +125,54 @@ class LostPieceTests(SwarmTestCase):
         self.assertEqual(self.events[0], PieceLost(3))
         self.assertEqual(len([event for event in self.events if isinstance(event, PieceLost)]), 1)
 
+    def test_f92_taken_back(self) -> None:
+        """A piece that the store takes back by itself is wanted again, and rejected to whoever waits for it."""
+        self.start(ALL)
+        leech, holder = self.meet_leech(), self.meet((3,))
+        leech.reads = False
+        leech.say(*(messages.Request(*block) for piece in (4, 5, 6, 7, 2, 3) for block in blocks_of(piece)))
+        self.store.have.discard(3)
+        self.store.on_lost(3)
+        self.store.on_lost(3)  # told twice is told once
+        leech.reads = True
+        self.assertEqual(leech.hear_about(messages.Reject), [messages.Reject(*block) for block in blocks_of(3)])
+        self.assertEqual(self.events, [PieceLost(3), StateChanged(State.DOWNLOADING)])
+        self.assertEqual(holder.hear(), [messages.Interested()])
+        holder.say(messages.Unchoke())
+        self.assertEqual(self.feed(holder), blocks_of(3))
+        self.assertEqual(self.swarm.state, State.SEEDING)
+
+    def test_f92_in_doubt(self) -> None:
+        """While the store is not sure of a piece nothing of it is sent, and it is not fetched either."""
+        self.start(ALL)
+        leech = self.meet_leech()
+        leech.reads = False
+        leech.say(*(messages.Request(*block) for piece in (4, 5, 6, 7, 2, 3, 1) for block in blocks_of(piece)))
+        self.store.have.discard(3)
+        leech.reads = True
+        heard = leech.hear()
+        self.assertEqual(
+            [m for m in heard if isinstance(m, messages.Reject)], [messages.Reject(*block) for block in blocks_of(3)]
+        )
+        self.assertEqual([m.index for m in heard if isinstance(m, messages.Piece)][-4:], [1] * 4)
+        self.assertEqual(self.events, [])
+        self.store.have.add(3)
+        self.assert_served(leech, 3)
+
+    def test_f92_trouble_without_a_piece(self) -> None:
+        """An error nobody waited for is shown; a full disk is tried again, and a seed goes on as one."""
+        self.start(ALL, disk_retry=20.0)
+        leech = self.meet_leech()
+        error = DiskFull("/there: no space is left on its disk")
+        self.store.on_trouble(error)
+        self.assertEqual(self.events, [StateChanged(State.FAILED, error)])
+        self.assert_served(leech)
+        self.pass_time(21)
+        self.assertEqual(self.swarm.state, State.SEEDING)
+        self.store.on_trouble(StorageError("/there: input/output error"))
+        self.pass_time(60)
+        self.assertEqual(self.swarm.state, State.FAILED)
+
     def test_f93_asked_again(self) -> None:
         """Whoever goes on asking for it is told no each time, and that is not held against anybody."""
         self.start(ALL)

@@ -226,6 +226,14 @@ class OutOfTurnTests(SwarmTestCase):
         peer.say(messages.Suggest(1), messages.AllowedFast(2), messages.ExtendedHandshake(ids={b"ut_unheard_of": 9}))
         self.assert_served(peer)
 
+    def test_allowed_fast_flood(self) -> None:
+        """Pieces that we may ask for while choked, which we never do, take no memory."""
+        self.start(ALL)
+        peer = self.meet_leech()
+        peer.say(*[messages.AllowedFast(piece) for piece in ALL] * 10_000)
+        self.assert_served(peer)
+        self.assertEqual(self.member(peer).remote.allowed_fast, set())
+
     def test_f39_odd_extension_handshake(self) -> None:
         """Each bad field of an extension handshake is ignored, and the connection goes on."""
         self.start(ALL)

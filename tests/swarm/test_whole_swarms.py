@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -117,6 +118,29 @@ class TransferTests(WholeSwarmTestCase):
         self.introduce()
         self.assert_completes(within=5.0)
         self.assertEqual(tree(here), {f"{TORRENT.name}/{path}": data for path, data in FILES.items()})
+
+    def test_f93_truncated_part(self) -> None:
+        """A peer whose unfinished file was cut short under it finds out when it serves, and fetches the rest again."""
+        folders = [Path(self.mktemp()) for _ in range(2)]
+        for folder in folders:
+            folder.mkdir()
+        seed = self.add(CONTENT, rate=32 * 1024.0)
+        cut, late = (self.add(store=PieceStore(TORRENT, folder, run_now)) for folder in folders)
+        cut.meeting.heard([address_of(1)], "user")
+        self.assertTrue(self.network.run(60, lambda: cut.store.have.count > 8))
+        self.network.vanish("10.0.0.1")
+        for path in (folders[0] / TORRENT.name).rglob("*.part"):
+            os.truncate(path, PIECE)
+        had = cut.store.have.count
+        late.meeting.heard([address_of(2)], "user")
+        self.network.run(30)
+        self.assertLess(cut.store.have.count, had)
+        self.assertEqual(cut.state, State.DOWNLOADING)
+        self.network.listen(address_of(1), seed)
+        self.introduce()
+        self.assert_completes(cut, late, within=300.0)
+        for folder in folders:
+            self.assertEqual(tree(folder), {f"{TORRENT.name}/{path}": data for path, data in FILES.items()})
 
     def test_three_leeches(self) -> None:
         """Three leeches get everything from one slow seed in less time than it needs to send it three times."""

@@ -125,7 +125,8 @@ class CommandTestCase(SynchronousTestCase):
         self.folder = Path(self.mktemp()).absolute()
         self.folder.mkdir(parents=True)
         self.environment = {**os.environ, "PYTHONPATH": str(PROJECT), "XDG_STATE_HOME": str(self.folder / "state")}
-        self.environment.pop("P2PSHARE_TRACKER", None)
+        for own in ("P2PSHARE_TRACKER", "P2PSHARE_STATE"):
+            self.environment.pop(own, None)
         self.commands: list[Command] = []  # all that were started, in order
 
     def start(self, *arguments: str | Path, **options: Any) -> Command:

