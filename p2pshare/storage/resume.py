@@ -90,6 +90,19 @@ class ResumeData:
             self.counters.update(recovered.counters)
         return recovered
 
+    async def forget(self) -> None:
+        """
+        Take away what the last process left; the next start hashes everything, unless :meth:`begin` comes before it.
+
+        :raise StorageError: the state folder refuses.
+        """
+        state = self._state
+        if state is not None:
+            try:
+                await self._settings.sync(state.forget)
+            except OSError as error:
+                raise state.refusal(error) from error
+
     async def begin(self, certain: Bitfield, found: Iterable[int]) -> None:
         """
         Journal pieces from now on, and make safe those that were found.

@@ -72,7 +72,15 @@ class Startup:
         await self._run(insist_on_disk, self._files, recovered)
         # The last process may have ended because the disk failed: then memory holds what the device does not.
         await self._run(SafeFiles(self._files).forget, recovered.doubtful)
-        return await self._run(weigh, self._files, recovered) if is_first else None
+        if not is_first:
+            return None
+        trust: Trust = await self._run(weigh, self._files, recovered)
+        known = {*recovered.certain, *recovered.doubtful}
+        if writable and known - trust.certain - trust.to_hash:
+            # Files that held some of it are gone, and new ones are about to take their places. They may look the same:
+            # same size, a time near enough, even the same inode. Nobody must believe old records of them.
+            await self._resume.forget()
+        return trust
 
     async def _begin(self, found: Collection[int], writable: bool) -> None:
         """Journal from now on, and give files that are whole their names."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from hashlib import sha256
 from pathlib import Path
 
@@ -148,6 +149,17 @@ class StateFiles:
             first, _, kind = what.partition(".")
             if kind == _TEMPORARY or (kind == _JOURNAL and first.isdecimal() and int(first) < oldest):
                 self.remove(what)
+
+    def forget(self) -> None:
+        """
+        Take away everything that was known; not even a power cut brings it back.
+
+        :raise OSError: the disk refuses; some of it may still be there.
+        """
+        for what in (SNAPSHOT, BACKUP, *map(self.journal, self.journals())):
+            with suppress(FileNotFoundError):
+                self._disk.unlink(self._stem + what, self._fd)
+        self.sync()
 
     def remove(self, what: str) -> None:
         """Remove a file; harmless when it is not there or stays."""

@@ -8,8 +8,9 @@ from typing import Any
 
 from p2pshare.errors import StorageError
 from p2pshare.metainfo import Metainfo
-from p2pshare.storage import resume, trust
+from p2pshare.storage import resume, startup, trust
 from p2pshare.storage.checking import ContentCheck
+from p2pshare.storage.signatures import Signature
 from p2pshare.storage.store import PieceStore
 from tests.contracts.piece_store import CONTENT, PIECE, PieceStoreContract
 from tests.storage.durable import DurableTestCase
@@ -61,6 +62,27 @@ class ResumeTests(DurableTestCase):
         store = self.store()
         self.fetch(store, CONTENT, *pieces)
         return store
+
+    def test_f101_old_records_never_meet_a_new_file(self) -> None:
+        """
+        A content that was had is deleted, and the next process dies right after it made the new ``.part``: even if
+        that looks like the old file to the last detail, nothing of it is believed.
+        """
+        first = self.fetched(*range(THING.num_pieces))
+        self.crash(first)
+        signature = first._files.signatures[0]
+        (self.folder / "thing").unlink()
+
+        def killed(*args: object) -> None:
+            raise StorageError("killed")
+
+        self.patch(startup, "ContentCheck", killed)
+        second = self.unchecked(THING)
+        self.failureResultOf(second.check(), StorageError)
+        self.crash(second)
+        self.patch(startup, "ContentCheck", ContentCheck)
+        self.patch(Signature, "of", classmethod(lambda cls, status: signature))
+        self.assertEqual(list(self.store().have), [])
 
     def test_closed_in_order(self) -> None:
         """After an orderly end nothing is hashed, and everything is had."""
