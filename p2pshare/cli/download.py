@@ -88,7 +88,11 @@ class SeedUntil(click.ParamType[SeedGoal]):
     show_default=True,
     help="Give up after so long without a new piece; 0: wait for ever.",
 )
-@click.option("--on-complete", metavar="CMD", help="Run a shell command once, when the content is complete.")
+@click.option(
+    "--on-complete",
+    metavar="CMD",
+    help="Run a shell command once, when the content is complete; it finds P2P_NAME, P2P_INFO_HASH and P2P_PATH set.",
+)
 @peer_options
 @json_option("Write progress as JSON lines.")
 @quiet_option
@@ -113,7 +117,7 @@ def command(
     Download the content of TORRENT, verify every piece, and exit 0.
 
     What is there already is checked and kept; while a file is not complete it is called NAME.part. An existing file
-    with other content is never overwritten.
+    with other content is never overwritten. Trackers given with -t are asked besides those of the torrent.
 
     Exit codes: 3 when nothing arrived for the timeout, 4 when nobody was ever found, 5 when the disk is full.
     """

@@ -60,7 +60,10 @@ def peer_options(command: _Command) -> _Command:
             "--bind", type=OwnAddress(), metavar="ADDR", help="Listen on this address and dial from it. Default: all."
         ),
         click.option(
-            "--port", type=click.IntRange(0, 65535), help="Listen on this port. Default: 6881-6889, or any free one."
+            "--port",
+            type=click.IntRange(0, 65535),
+            metavar="PORT",
+            help="Listen on this port; 0: any free one. Default: 6881-6889, or any free one.",
         ),
         trackers_option(),
     ):

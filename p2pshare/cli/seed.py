@@ -52,7 +52,7 @@ def command(
     Seed the content of TORRENT until Ctrl-C.
 
     The content is checked first; if a piece of it is wrong nothing is served, and the exit code is 6. It is only
-    ever read.
+    ever read. Trackers given with -t are asked besides those of the torrent.
     """
     from twisted.internet import reactor
 

@@ -30,7 +30,7 @@ class Pieces(Seam):
         """This one is missing."""
 
 
-class Sufferer(Seam):
+class TroubleListener(Seam):
     """The swarm, told what came of it."""
 
     def piece_lost(self, piece: int) -> None:
@@ -56,7 +56,7 @@ class DiskTrouble:
     _interest: Interest
     _clock: IReactorTime
     _retry_after: float  # s
-    _listener: Sufferer
+    _listener: TroubleListener
     _lost: set[int] = field(init=False, factory=set)  # and not yet verified again
     _retry_at: float | None = field(init=False, default=None)
     log = Logger()

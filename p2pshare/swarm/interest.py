@@ -63,13 +63,8 @@ class Interest:
         member.told_pieces = True
         if piece in has:
             return False
-        if has.count == len(has) - 1:  # it becomes a seed, and seeds are counted apart
-            self._copies.left(has)
-            has.add(piece)
-            self._copies.joined(has)
-        else:
-            has.add(piece)
-            self._copies.got_have(piece)
+        has.add(piece)
+        self._copies.got_have(piece)
         if piece not in self._have:
             member.wanted += 1
             self._tell(member)

@@ -46,12 +46,12 @@ class Names:
 
 
 @implementer(IReactorPluggableNameResolver)
-class Reactor(MemoryReactorClock):  # type: ignore[misc]
+class Reactor(MemoryReactorClock):
     """A reactor that connects nowhere, and resolves names at once."""
 
     def __init__(self, names: dict[str, str] | None = None) -> None:
         super().__init__()
-        self.nameResolver = Names(names or {})
+        self.nameResolver: Any = Names(names or {})
 
 
 PUBLIC = Address("9.9.9.9", 6881)
@@ -69,7 +69,7 @@ class ConnectorTests(SynchronousTestCase):
     def answer(self, number: int = -1) -> tuple[PeerProtocol, PeerTransport]:
         """Let a dialled connection come about."""
         host, port, factory, _, _ = self.reactor.tcpClients[number]
-        wrapper = factory.buildProtocol(IPv4Address("TCP", host, port))
+        wrapper: Any = factory.buildProtocol(IPv4Address("TCP", host, port))
         transport = PeerTransport()
         wrapper.makeConnection(transport)
         link = wrapper._wrappedProtocol
@@ -78,7 +78,7 @@ class ConnectorTests(SynchronousTestCase):
 
     def refuse(self, number: int = -1) -> None:
         """Let a dialled connection fail."""
-        factory = self.reactor.tcpClients[number][2]
+        factory: Any = self.reactor.tcpClients[number][2]
         factory.clientConnectionFailed(None, Failure(ConnectionRefusedError()))
 
     def test_greets(self) -> None:

@@ -157,11 +157,11 @@ class OutboxTests(SynchronousTestCase):
         class Counted(tuple):  # type: ignore[type-arg]
             def __eq__(self, other: object) -> bool:
                 asked.append(other)
-                return tuple.__eq__(self, other)  # type: ignore[arg-type]
+                return tuple.__eq__(self, other)
 
             __hash__ = tuple.__hash__
 
-        self.assertFalse(self.outbox.cancel(Counted((9, 0, K16))))  # type: ignore[arg-type]
+        self.assertFalse(self.outbox.cancel(Counted((9, 0, K16))))
         self.assertLess(len(asked), 10)
 
     def test_cancel_piece(self) -> None:

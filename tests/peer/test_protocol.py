@@ -115,7 +115,7 @@ class ConversationTests(SynchronousTestCase):
     def test_answers_are_one_write(self) -> None:
         """What is said while a read is handled goes out in one write at its end."""
         writes: list[bytes] = []
-        self.transport.write = writes.append  # type: ignore[assignment, method-assign]
+        self.transport.write = writes.append  # type: ignore[method-assign]
 
         def answer(link: PeerProtocol, message: messages.Message) -> None:
             link.send(messages.Have(1))

@@ -181,6 +181,8 @@ class TroubledStore(MemoryStore):
 class ScriptedTransport(PeerTransport):
     """A PeerTransport whose connection really ends, in the next turn of the clock."""
 
+    protocol: PeerProtocol
+
     def __init__(self, clock: Clock) -> None:
         super().__init__()
         self.clock = clock
@@ -228,9 +230,9 @@ class ScriptedPeer:
         self.link = PeerProtocol(
             clock,
             self.address,
-            lambda seen: swarm if seen.info_hash == swarm.info_hash else None,  # type: ignore[return-value]
+            lambda seen: swarm if seen.info_hash == swarm.info_hash else None,
             memory or SendMemory(),
-            dialled=swarm if dialled else None,  # type: ignore[arg-type]
+            dialled=swarm if dialled else None,
             on_closed=self._closed,
         )
         self._swarm = swarm

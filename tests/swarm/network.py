@@ -142,7 +142,7 @@ class Network:
         caller.other, called.other = called, caller
         self.ends += [caller, called]
         for end in (called, caller):
-            end.protocol.makeConnection(end)  # type: ignore[arg-type]
+            end.protocol.makeConnection(end)
 
     def vanish(self, host: str) -> None:
         """Cut a host off, as if its cable was pulled: its connections break, and nobody reaches it."""

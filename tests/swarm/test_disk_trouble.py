@@ -142,6 +142,20 @@ class LostPieceTests(SwarmTestCase):
         self.assertEqual(self.feed(holder), blocks_of(3))
         self.assertEqual(self.swarm.state, State.SEEDING)
 
+    def test_f93_lost_again(self) -> None:
+        """A piece that was lost, fetched again and lost again is fetched a third time."""
+        self.start(ALL)
+        leech, holder = self.meet_leech(), self.meet((3,))
+        holder.say(messages.Unchoke())
+        for _ in range(2):
+            self.lose(3)
+            leech.say(messages.Request(3, 0, BLOCK_SIZE))
+            self.assertEqual(leech.hear_about(messages.Reject), [messages.Reject(3, 0, BLOCK_SIZE)])
+            self.store.lost.clear()
+            self.assertEqual(self.feed(holder), blocks_of(3))
+        self.assertEqual(self.store.content, CONTENT)
+        self.assertEqual(self.swarm.state, State.SEEDING)
+
     def test_f92_in_doubt(self) -> None:
         """While the store is not sure of a piece nothing of it is sent, and it is not fetched either."""
         self.start(ALL)

@@ -18,7 +18,8 @@ class FirstFrameTests(SwarmTestCase):
         self.start(have)
         peer = self.connect(reserved=reserved)
         peer.greet()
-        return peer.transport.value()[bep3.HANDSHAKE_SIZE :]
+        said: bytes = peer.transport.value()
+        return said[bep3.HANDSHAKE_SIZE :]
 
     def test_s1_8_handshake(self) -> None:
         """Our 68 bytes come back: the protocol's name, the same info_hash, our peer_id."""

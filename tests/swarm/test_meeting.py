@@ -19,11 +19,11 @@ class AdmissionTests(SwarmTestCase):
 
     def test_f21_ourselves(self) -> None:
         """Who greets with our own peer_id is ourselves: the connection ends."""
-        self.start()
-        other = self.meet(())
+        self.start(ALL)
+        other = self.meet_leech()
         self.assertFalse(self.arrive(self.connect(peer_id=OUR_ID)))
         self.assertEqual(len(self.swarm.members), 1)
-        self.assertFalse(other.is_gone)
+        self.assert_served(other)
 
     def test_f21_address_is_remembered(self) -> None:
         """When we dialled it ourselves, the address is ours, and never dialled again."""

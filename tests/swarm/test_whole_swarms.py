@@ -119,6 +119,28 @@ class TransferTests(WholeSwarmTestCase):
         self.assert_completes(within=5.0)
         self.assertEqual(tree(here), {f"{TORRENT.name}/{path}": data for path, data in FILES.items()})
 
+    def test_s1_16_restart_half_way(self) -> None:
+        """Until the end there is only a ``.part``; after a restart half way no verified piece is asked for again."""
+        single = torrent(CONTENT, PIECE, name="thing.bin")
+        folder = Path(self.mktemp())
+        folder.mkdir()
+        self.add(CONTENT, of=single, metainfo=single, rate=32 * 1024.0)
+        old = self.add(store=PieceStore(single, folder, run_now), metainfo=single)
+        self.introduce()
+        self.assertTrue(self.network.run(60, lambda: old.store.have.count > 6))
+        self.assertEqual(list(tree(folder)), ["thing.bin.part"])
+        had = set(old.store.have)
+        stopping = old.stopService()
+        self.network.settle()
+        self.successResultOf(stopping)
+        new = self.add(store=PieceStore(single, folder, run_now), metainfo=single)
+        self.assertEqual(set(new.store.have), had)
+        self.introduce(1)
+        self.assert_completes(new)
+        self.assertEqual(tree(folder), {"thing.bin": CONTENT})
+        missing = sum(single.geometry.piece_size(piece) for piece in range(single.num_pieces) if piece not in had)
+        self.assertEqual((new.down.total, new.download.wasted), (missing, 0))
+
     def test_f93_truncated_part(self) -> None:
         """A peer whose unfinished file was cut short under it finds out when it serves, and fetches the rest again."""
         folders = [Path(self.mktemp()) for _ in range(2)]
@@ -152,7 +174,9 @@ class TransferTests(WholeSwarmTestCase):
         self.assertLess(seed.up.total, 2 * len(CONTENT))
         self.assertTrue(all(leech.up.total for leech in leeches))
         received = sum(leech.down.total + leech.download.wasted for leech in leeches)
-        self.assertEqual(sum(swarm.up.total for swarm in self.swarms), received)
+        sent = sum(swarm.up.total for swarm in self.swarms)
+        self.assertLessEqual(received, sent)
+        self.assertLess(sent - received, 4 * BLOCK_SIZE)  # under way to peers that had it already
 
     def test_nobody_has_everything(self) -> None:
         """Peers that have everything only together make each other whole."""

@@ -124,9 +124,10 @@ class CommandTestCase(SynchronousTestCase):
     def setUp(self) -> None:
         self.folder = Path(self.mktemp()).absolute()
         self.folder.mkdir(parents=True)
-        self.environment = {**os.environ, "PYTHONPATH": str(PROJECT), "XDG_STATE_HOME": str(self.folder / "state")}
-        for own in ("P2PSHARE_TRACKER", "P2PSHARE_STATE"):
-            self.environment.pop(own, None)
+        self.state = self.folder / "state"
+        (self.state / "resume").mkdir(parents=True)
+        self.environment = {**os.environ, "PYTHONPATH": str(PROJECT), "P2PSHARE_STATE": str(self.state)}
+        self.environment.pop("P2PSHARE_TRACKER", None)
         self.commands: list[Command] = []  # all that were started, in order
 
     def start(self, *arguments: str | Path, **options: Any) -> Command:

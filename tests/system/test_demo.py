@@ -38,7 +38,7 @@ class DemoTests(CommandTestCase):
     def assert_nothing_left(self) -> None:
         """Look for processes and files."""
         self.assertEqual((self.processes(), os.listdir(self.scratch)), ([], []))
-        self.assertFalse((self.folder / "state").exists())  # the user's
+        self.assertEqual(os.listdir(self.state / "resume"), [])
 
     def assert_digests(self, demo: Command, expected: str | None = None) -> None:
         """Compare what it printed for the source and each of the three copies."""

@@ -6,8 +6,9 @@ import os
 import signal
 import socket
 import subprocess
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
 from unittest import SkipTest
 
 from p2pshare.cli.exits import ExitCode
@@ -18,6 +19,8 @@ from tests.system.strangers import RecordingTracker, silent_server, stalling_pee
 SIZE = 1_000_000
 STOP_WITHIN = 5.0  # s, as promised
 SLACK = 3.0  # s for busy machines
+
+Remount = Callable[[str], object]  # told the options to mount it with
 
 # A machine whose name server does not answer.
 SLOW_NAMES = """
@@ -43,6 +46,19 @@ class EndingTestCase(CommandTestCase):
         self.assertTrue(lines[0].startswith("p2pshare: "), lines)
         for word in words:
             self.assertIn(word, lines[0])
+
+
+@contextmanager
+def mounted(*arguments: str | Path) -> Iterator[Remount]:
+    """Mount something as long as the block lasts, as root; gives a way to mount it otherwise."""
+    mount, umount = real_parts.program("mount"), real_parts.program("umount")
+    if subprocess.run([mount, *arguments], capture_output=True).returncode:
+        raise SkipTest("mounting is not allowed here")
+    place = arguments[-1]
+    try:
+        yield lambda options: subprocess.run([mount, "-o", f"remount,{options}", place], check=True)
+    finally:
+        subprocess.run([umount, "--lazy", place], check=True)
 
 
 class NobodyTests(EndingTestCase):
@@ -123,14 +139,12 @@ class DiskTests(EndingTestCase):
 
     def test_f95_read_only(self) -> None:
         """A folder that cannot be written to is refused at once; what is complete there counts all the same."""
-        with self.small_disk("disk") as remount:
-            (self.folder / "disk/done").mkdir()
-            (self.folder / "disk/done/disk.img").write_bytes(self.content)
-            remount("ro")
+        self.write("disk/done/disk.img", self.content)
+        with self.read_only(self.folder / "disk") as reason:
             refused = self.download(self.bare, "disk/new")
-            content = self.download(self.bare, "disk/done")
-            self.assert_complaint(refused, 1, "disk/new: its disk is read-only")
-            self.assert_ended(content)
+            complete = self.download(self.bare, "disk/done")
+            self.assert_complaint(refused, 1, "disk/new: ", reason, "choose another folder")
+            self.assert_ended(complete)
 
     def test_f90_full_disk(self) -> None:
         """A full disk is exit code 5; what was verified stays, and with room again only the rest is fetched."""
@@ -151,20 +165,23 @@ class DiskTests(EndingTestCase):
             self.assertLessEqual(fetched, SIZE - (error["pieces_done"] - 1) * PIECE)
 
     @contextmanager
-    def small_disk(self, name: str, size: str = "4m") -> Iterator[object]:
-        """Mount a file system in memory as long as the block lasts; gives a way to mount it otherwise."""
+    def read_only(self, folder: Path) -> Iterator[str]:
+        """Let nothing be written below a folder as long as the block lasts; gives the reason that users are told."""
+        if os.geteuid():
+            folder.chmod(0o555)
+            yield "permission denied"
+            folder.chmod(0o755)
+            return
+        with mounted("--bind", folder, folder) as remount:  # root may write everywhere else
+            remount("bind,ro")
+            yield "read-only"
+
+    def small_disk(self, name: str, size: str) -> AbstractContextManager[Remount]:
+        """Make a file system in memory."""
         if os.geteuid():
             raise SkipTest("only root can mount")
-        mount, umount = real_parts.program("mount"), real_parts.program("umount")
-        place = self.folder / name
-        place.mkdir()
-        options = ["-t", "tmpfs", "-o", f"size={size}", "tmpfs", place]
-        if subprocess.run([mount, *options], capture_output=True).returncode:
-            raise SkipTest("mounting is not allowed here")
-        try:
-            yield lambda options: subprocess.run([mount, "-o", f"remount,{options}", place], check=True)
-        finally:
-            subprocess.run([umount, "--lazy", place], check=True)
+        (self.folder / name).mkdir()
+        return mounted("-t", "tmpfs", "-o", f"size={size}", "tmpfs", self.folder / name)
 
     def test_one_download_at_a_time(self) -> None:
         """The same torrent into the same folder, while that is under way: exit code 1, naming the process."""
