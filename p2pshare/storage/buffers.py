@@ -6,20 +6,24 @@ from attrs import define, field
 
 from p2pshare.geometry import Geometry
 
+_WHILE = 64  # pieces
+
 
 @define(eq=False)
 class PieceBuffers:
     """
     Memory for unfinished pieces, one buffer a piece. Knows no hash, no file, no thread.
 
-    Buffers are used again, because a fresh one of 1 MiB costs 256 page faults. There are never more spare ones
-    than used ones, so a torrent that slows down gives memory back and one at rest holds none.
+    Buffers are used again, because a fresh one of 1 MiB costs 256 page faults. Spare ones that a while of use never
+    reached for are given back, so a torrent that slows down needs less memory and one at rest none.
     """
 
     _geometry: Geometry
     _assembling: dict[int, memoryview] = field(init=False, factory=dict)
     _sealed: dict[int, memoryview] = field(init=False, factory=dict)
     _spare: list[bytearray] = field(init=False, factory=list)
+    _idle: int = field(init=False, default=0)  # the fewest that were spare since the last look
+    _returns: int = field(init=False, default=0)  # since the last look
 
     @property
     def held(self) -> int:
@@ -85,8 +89,14 @@ class PieceBuffers:
 
     def _take(self, size: int) -> memoryview:
         buffer = self._spare.pop() if self._spare else bytearray(self._geometry.piece_length)
+        self._idle = min(self._idle, len(self._spare))
         return memoryview(buffer)[:size]  # written through a view: assigning to a slice of a bytearray copies twice
 
     def _give_back(self, view: memoryview) -> None:
         self._spare.append(view.obj)  # type: ignore[arg-type]  # the bytearray it was made from
-        del self._spare[len(self._assembling) + len(self._sealed) :]
+        self._returns += 1
+        if not self._assembling and not self._sealed:
+            self._spare.clear()
+        elif self._returns >= _WHILE:
+            del self._spare[: self._idle]
+            self._returns, self._idle = 0, len(self._spare)

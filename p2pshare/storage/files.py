@@ -7,6 +7,7 @@ import os
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from enum import Enum, auto
+from threading import Lock
 
 from attrs import define, field
 
@@ -60,6 +61,8 @@ class ContentFiles:
     _sized: set[int] = field(init=False, factory=set)  # files whose .part has had its length set
     made: set[int] = field(init=False, factory=set)  # files whose name a power cut may still take
     _nowait: int | None = field(init=False, default=_NOWAIT)  # None once the filesystem is seen not to have it
+    # Kernels let one writer into a file at a time, and the others spin: asleep they leave their core to somebody else.
+    _writing: Lock = field(init=False, factory=Lock)
 
     def __attrs_post_init__(self) -> None:
         self.geometry = self._metainfo.geometry
@@ -107,7 +110,8 @@ class ContentFiles:
             if place is Place.FINAL:
                 self._compare(span, view)
             elif place is not Place.PAD:
-                with self.explained(span.file), self.descriptors.borrowed(span.file, writable=True) as fd:
+                borrowed = self.descriptors.borrowed(span.file, writable=True)
+                with self.explained(span.file), borrowed as fd, self._writing:
                     write_exactly(fd, view, span.offset, pwrite=self.disk.pwrite)
 
     def read(self, piece: int, begin: int, view: memoryview) -> None:

@@ -29,6 +29,7 @@ class MemoryStore:
     on_relief: Callable[[], None] = field(init=False, default=lambda: None)
     on_trouble: Callable[[StorageError], None] = field(init=False, default=lambda _: None)  # never called, as on_lost
     on_lost: Callable[[int], None] = field(init=False, default=lambda _: None)
+    is_wanted: Callable[[int], bool] = field(init=False, default=lambda _: True)  # never called, either
     counters: dict[str, int] = field(init=False, factory=dict)
     _buffers: PieceBuffers = field(init=False)
     _closed: bool = field(init=False, default=False)

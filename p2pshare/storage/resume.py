@@ -6,6 +6,7 @@ from collections.abc import Callable, Collection, Iterable
 from pathlib import Path
 
 from attrs import define, field, frozen
+from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 from twisted.python.failure import Failure
@@ -20,8 +21,12 @@ from p2pshare.storage.group_commit import GroupCommit
 from p2pshare.storage.mounts import mount_of
 from p2pshare.storage.recovery import Recovered, newest_generation, recover
 from p2pshare.storage.resume_log import ResumeLog
+from p2pshare.storage.safe_files import SafeFiles
 from p2pshare.storage.state_files import InUse, StateFiles
 from p2pshare.storage.workers import Run
+
+# bytes: below, dropping them from memory costs more than it brings
+_WORTH_FORGETTING = 64 * 1024
 
 
 @frozen
@@ -52,6 +57,7 @@ class ResumeData:
     _files: ContentFiles
     _settings: Durability
     _failed: Callable[[StorageError], None]  # told when a commit came to nothing; none follows until release()
+    _is_wanted: Callable[[int], bool]  # whether somebody is likely to read a piece soon
     counters: dict[str, int] = field(init=False, factory=dict)
     _state: StateFiles | None = field(init=False, default=None)
     _log: ResumeLog | None = field(init=False, default=None)
@@ -115,7 +121,7 @@ class ResumeData:
         log = await settings.sync(self._begin, self._state, certain, found)
         commits = GroupCommit(
             settings.clock,
-            lambda whole, save: settings.sync(lambda: log.commit(whole, save=save)),
+            lambda whole, save: Deferred.fromCoroutine(self._commit(log, whole, save)),
             self._refused,
             interval=settings.interval,
             amount=settings.amount,
@@ -148,6 +154,17 @@ class ResumeData:
         self._commits.written(self._files.geometry.piece_size(piece), whole)
         if is_last or self._settings.strict:
             await self._commits.settled()
+
+    async def _commit(self, log: ResumeLog, whole: Collection[int], save: bool) -> None:
+        safe: list[int] = await self._settings.sync(lambda: log.commit(whole, save=save))
+        if self._commits is None or self._commits.is_complete:
+            return  # whoever waited for the content may want it now
+        unwanted = [piece for piece in safe if not self._is_wanted(piece)]
+        if unwanted:
+            try:
+                await self._settings.sync(lambda: SafeFiles(self._files).forget(unwanted, least=_WORTH_FORGETTING))
+            except StorageError as error:  # the pieces are as safe as before
+                self.log.debug("{name}: {error}", name=self._metainfo.name, error=error)
 
     async def settle(self, whole: Collection[int]) -> None:
         """

@@ -85,12 +85,13 @@ class ResumeLog:
                 pieces[record.number] = record.kind is Kind.PIECE
         return [piece for piece, written in pieces.items() if written]
 
-    def commit(self, whole: Collection[int] = (), *, save: bool = False) -> None:
+    def commit(self, whole: Collection[int] = (), *, save: bool = False) -> list[int]:
         """
         Make safe what was appended before this call. Data first, always.
 
         :param whole: files that lack nothing: they get their final names.
         :param save: write a snapshot, too.
+        :return: the pieces that this made safe.
         :raise StorageError: some of it cannot be done. If it was data or records, nothing is safe that was not before:
             whoever had :meth:`unsafe` pieces hashes them again.
         """
@@ -111,6 +112,7 @@ class ResumeLog:
         if save:
             self._turn_over()
         self._keep_room()
+        return [record.number for record in batch if record.kind is Kind.PIECE]
 
     def end(self) -> None:
         """

@@ -70,10 +70,14 @@ class SafeFiles:
             self._files.folder.sync({self._files.names[file].final[:-1] for file in made})
         self._files.made -= made
 
-    def forget(self, pieces: Iterable[int]) -> None:
-        """Have the next read of some pieces ask the device, not memory; what is not there counts as forgotten."""
+    def forget(self, pieces: Iterable[int], *, least: int = 0) -> None:
+        """
+        Have the next read of some pieces ask the device, not memory; what is not there counts as forgotten.
+
+        :param least: leave alone what a piece has in files where it holds less than so many bytes.
+        """
         for piece in pieces:
             for span in self._files.geometry.spans(piece, 0, self._files.geometry.piece_size(piece)):
-                if self._files.places[span.file] in (Place.PART, Place.FINAL):
+                if span.length >= least and self._files.places[span.file] in (Place.PART, Place.FINAL):
                     with self._files.explained(span.file), self._files.descriptors.borrowed(span.file) as fd:
                         self._files.disk.forget(fd, span.offset, span.length)

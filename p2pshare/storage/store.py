@@ -56,9 +56,10 @@ class PieceStore:
     on_relief: Callable[[], None] = field(init=False, default=lambda: None)  # called when is_pressed ends
     # Told that the disk refused something nobody was waiting for; then ``failed`` is set.
     on_trouble: Callable[[StorageError], None] = field(init=False, default=lambda _: None)
-    on_lost: Callable[[int], None] = field(
-        init=False, default=lambda _: None
-    )  # told of a piece we had and have no more
+    # Told of a piece we had and have no more.
+    on_lost: Callable[[int], None] = field(init=False, default=lambda _: None)
+    # Asked whether a piece is likely to be read soon. What is not makes room in memory once it is safe on the disk.
+    is_wanted: Callable[[int], bool] = field(init=False, default=lambda _: True)
     _files: ContentFiles = field(init=False)
     _buffers: PieceBuffers = field(init=False)
     _tally: FileTally = field(init=False)
@@ -82,7 +83,9 @@ class PieceStore:
         self._serving = Serving(self._metainfo, self._files, self._run, self.have, self._lost)
         self._proof = Proof(self._files, self._tally, self._serving, self.have, self._run)
         if self._durability is not None:
-            self._resume = ResumeData(self._metainfo, self._files, self._durability, self._commit_failed)
+            self._resume = ResumeData(
+                self._metainfo, self._files, self._durability, self._commit_failed, lambda piece: self.is_wanted(piece)
+            )
         self._startup = Startup(
             self._metainfo,
             self._files,

@@ -90,6 +90,10 @@ class Interest:
                 member.wanted += 1
                 self._tell(member)
 
+    def is_wanted(self, piece: int) -> bool:
+        """Whether somebody here lacks a piece, and so may ask us for it soon."""
+        return any(piece not in member.remote.has for member in self._members.values())
+
     def _tell(self, member: Member) -> None:
         remote = member.remote
         if (member.wanted > 0) != remote.am_interested:

@@ -130,6 +130,7 @@ class Swarm(Service):
         self.store.on_relief = self.download.relieve
         self.store.on_trouble = self.storage_failed
         self.store.on_lost = self.trouble.lost
+        self.store.is_wanted = self.interest.is_wanted
         self._ticking = LoopingCall(self._tick)
         self._ticking.clock = self._clock
 

@@ -23,13 +23,25 @@ class PieceBuffersTests(SynchronousTestCase):
         self.assertIs(last.obj, first)
         self.assertEqual(bytes(last), b"12345")
 
-    def test_never_more_spare_than_used(self) -> None:
-        """When fewer pieces are under way, memory is given back; at rest nothing is kept."""
-        buffers = PieceBuffers(Geometry(10, (100,)))
+    def test_peak_is_kept_for_a_while(self) -> None:
+        """Buffers of a busy moment wait for the next one; those that a while of use never reached for are let go."""
+        buffers = PieceBuffers(Geometry(10, (1000,)))
         for piece in range(10):
             buffers.put(piece, 0, b"x")
         for piece in range(8):
             buffers.discard(piece)
+        self.assertEqual(len(buffers._spare), 8)
+        for _ in range(2 * 64):
+            buffers.put(20, 0, b"x")
+            buffers.put(21, 0, b"x")
+            buffers.discard(20)
+            buffers.discard(21)
         self.assertEqual((len(buffers._spare), buffers.held), (2, 20))
+
+    def test_nothing_is_kept_at_rest(self) -> None:
+        """With no piece under way no memory is held."""
+        buffers = PieceBuffers(Geometry(10, (100,)))
+        for piece in range(10):
+            buffers.put(piece, 0, b"x")
         buffers.discard_all()
         self.assertEqual((len(buffers._spare), buffers.held), (0, 0))

@@ -129,10 +129,10 @@ class MutantTests(SynchronousTestCase):
         """A whole file gets its final name before its data is synced."""
         real = ResumeLog.commit
 
-        def hasty(log: ResumeLog, whole: Collection[int] = (), *, save: bool = False) -> None:
+        def hasty(log: ResumeLog, whole: Collection[int] = (), *, save: bool = False) -> list[int]:
             sign(log._safe, whole, ())
             log._safe.finish(whole, lambda name: None)
-            real(log, whole, save=save)
+            return real(log, whole, save=save)
 
         self.patch(ResumeLog, "commit", hasty)
         self.assert_found("final name and is not right", strict=False)
