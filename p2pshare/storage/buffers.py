@@ -6,7 +6,7 @@ from attrs import define, field
 
 from p2pshare.geometry import Geometry
 
-_WHILE = 64  # pieces
+_WHILE = 256 * 1024 * 1024  # bytes that pass through, many times what is ever under way
 
 
 @define(eq=False)
@@ -23,7 +23,7 @@ class PieceBuffers:
     _sealed: dict[int, memoryview] = field(init=False, factory=dict)
     _spare: list[bytearray] = field(init=False, factory=list)
     _idle: int = field(init=False, default=0)  # the fewest that were spare since the last look
-    _returns: int = field(init=False, default=0)  # since the last look
+    _passed: int = field(init=False, default=0)  # bytes since the last look
 
     @property
     def held(self) -> int:
@@ -94,9 +94,9 @@ class PieceBuffers:
 
     def _give_back(self, view: memoryview) -> None:
         self._spare.append(view.obj)  # type: ignore[arg-type]  # the bytearray it was made from
-        self._returns += 1
+        self._passed += self._geometry.piece_length
         if not self._assembling and not self._sealed:
             self._spare.clear()
-        elif self._returns >= _WHILE:
+        elif self._passed >= _WHILE:
             del self._spare[: self._idle]
-            self._returns, self._idle = 0, len(self._spare)
+            self._passed, self._idle = 0, len(self._spare)
