@@ -11,9 +11,9 @@ from twisted.python.failure import Failure
 
 from p2pshare.addresses import Address
 from p2pshare.peer.limiter import Allowance
+from p2pshare.peer.limits import Commons
 from p2pshare.peer.outbox import Block
 from p2pshare.peer.protocol import PeerProtocol
-from p2pshare.peer.unsent import SendMemory
 from p2pshare.wire import bep3, messages
 from p2pshare.wire.session import WireSession
 
@@ -124,6 +124,9 @@ class RecordingListener:
     def dial_failed(self, address: Address, reason: str) -> None:
         self.events.append(("failed", address, reason))
 
+    def dial_postponed(self, address: Address) -> None:
+        self.events.append(("postponed", address))
+
 
 def handshake(info_hash: bytes = INFO_HASH, peer_id: bytes = THEIR_ID, reserved: bytes = bep3.RESERVED) -> bytes:
     """The other side's first 68 bytes."""
@@ -131,14 +134,14 @@ def handshake(info_hash: bytes = INFO_HASH, peer_id: bytes = THEIR_ID, reserved:
 
 
 def accepted(
-    listener: RecordingListener, clock: Clock, memory: SendMemory | None = None
+    listener: RecordingListener, clock: Clock, commons: Commons | None = None
 ) -> tuple[PeerProtocol, PeerTransport]:
     """A connection somebody made to us, before any byte."""
     link = PeerProtocol(
         clock,
         Address("127.0.0.1", 50000),
         lambda seen: listener if seen.info_hash == listener.info_hash else None,
-        memory or SendMemory(),
+        commons or Commons(),
     )
     transport = PeerTransport()
     link.makeConnection(transport)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from itertools import chain
 from pathlib import Path
@@ -27,6 +28,7 @@ from p2pshare.peer.budget import ConnectionBudget
 from p2pshare.peer.connector import Connector
 from p2pshare.peer.factory import AcceptFactory
 from p2pshare.peer.limiter import Allowance, Bucket
+from p2pshare.peer.limits import Commons
 from p2pshare.storage.ongoing import Ongoing
 from p2pshare.storage.resume import Durability
 from p2pshare.storage.store import PieceStore
@@ -67,6 +69,7 @@ class Session(Service):
     _listening: IListeningPort | None = field(init=False, default=None)
     _leaving: set[bytes] = field(init=False, factory=set)  # removed, and not quite stopped
     _removals: Ongoing = field(init=False, factory=Ongoing)
+    _former_hits: Counter[str] = field(init=False, factory=Counter)  # of torrents that were removed
     log = Logger()
 
     def __attrs_post_init__(self) -> None:
@@ -75,7 +78,8 @@ class Session(Service):
         self._threads: Threads = self.threads or Workers(self.reactor)
         # A disk that takes long to make bytes safe must not keep pieces from being hashed and written.
         self._syncing: Threads = self.threads or Workers(self.reactor, limit=2, name="sync")
-        self._budget = ConnectionBudget(settings.max_connections, settings.max_connections_per_host)
+        self._commons = Commons(settings.connections)
+        self._budget = ConnectionBudget(settings.max_connections, settings.max_connections_per_host, self._commons)
         self._connector = Connector(self.reactor, self._budget, settings.bind)
         self._up = Bucket(self.reactor, settings.limit_up)
         self._down = Bucket(self.reactor, settings.limit_down)
@@ -132,6 +136,7 @@ class Session(Service):
     def remove(self, info_hash: bytes) -> Deferred[None]:
         """Stop one torrent and forget it; its files stay. Fires when it has left."""
         swarm = self.swarms.pop(info_hash)
+        self._former_hits.update(swarm.hits)
         self._leaving.add(info_hash)
         return self._removals.track(Deferred.fromCoroutine(self._remove(swarm)))
 
@@ -142,6 +147,11 @@ class Session(Service):
             for bucket in self._torrent_buckets.pop(swarm.info_hash):
                 bucket.close()
             self._leaving.discard(swarm.info_hash)
+
+    @property
+    def hits(self) -> Counter[str]:
+        """How often each limit was reached since the start, by the name of its key; by torrents removed since, too."""
+        return sum((swarm.hits for swarm in self.swarms.values()), self._commons.hits + self._former_hits)
 
     def run_in_thread(self, function: Callable[..., Any], *args: Any) -> Deferred[Any]:
         """Do what may wait for a disk, in turn with what the torrents have to do there."""

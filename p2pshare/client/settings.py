@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from attrs import field, frozen
+from attrs import Factory, field, frozen
 
+from p2pshare.peer.limits import ConnectionLimits
 from p2pshare.policy.choker import ChokerSettings
 from p2pshare.rates import parse_duration, parse_size
 from p2pshare.settings import PARSE, between, one_of
-from p2pshare.swarm.settings import SwarmSettings
+from p2pshare.swarm.settings import PeerLimits, SwarmSettings
 
 DEFAULT_PORTS = range(6881, 6890)  # BEP 3: 6881 to 6889
 SECTION = "peer"  # of the settings file
@@ -58,6 +59,9 @@ class PeerSettings:
     names: bool = False  # ask trackers for host names instead of addresses: for container networks
     hostname: str | None = None  # the name to announce ourselves under
 
+    connections: ConnectionLimits = Factory(ConnectionLimits)
+    limits: PeerLimits = Factory(PeerLimits)
+
     def swarm(self) -> SwarmSettings:
         """Give each torrent its share of the knobs."""
         return SwarmSettings(
@@ -72,4 +76,5 @@ class PeerSettings:
                 interval=self.choke_interval,
                 optimistic_interval=self.optimistic_interval,
             ),
+            limits=self.limits,
         )

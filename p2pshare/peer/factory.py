@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from attrs import define
+from attrs import define, field
 from twisted.internet.address import IPv4Address, IPv6Address
 from twisted.internet.interfaces import IAddress, IReactorTime
 from twisted.internet.protocol import Protocol, ServerFactory
@@ -20,16 +20,23 @@ class AcceptFactory(ServerFactory):
     _clock: IReactorTime
     _route: Route
     _budget: ConnectionBudget
+    answered: int = field(init=False, default=0)  # knocks that we had the means to answer, by a no as well
     noisy = False
     log = Logger()
 
     def buildProtocol(self, addr: IAddress | None) -> Protocol | None:
         assert isinstance(addr, IPv4Address | IPv6Address)
         address = Address(plain_host(addr.host), addr.port)
-        if not self._budget.admit(address.host):
+        if not self._budget.has_descriptors:
+            self.log.debug("no descriptor to spare for {address}", address=address)
+            return None
+        self.answered += 1
+        place = self._budget.admit(address.host, newcomer=True)
+        if place is None:
             self.log.debug("no room for {address}", address=address)
             return None
-        return PeerProtocol(self._clock, address, self._route, self._budget.memory, on_closed=self._closed)
-
-    def _closed(self, link: PeerProtocol) -> None:
-        self._budget.release(link.address.host)
+        link = PeerProtocol(
+            self._clock, address, self._route, self._budget.commons, on_closed=lambda _: self._budget.release(place)
+        )
+        place.guest = link
+        return link

@@ -2,20 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import MappingProxyType
+
 from attrs import define, field
 
-MESSAGE_LIMIT = 60.0  # s for one whole message, absolute: bytes that trickle in do not extend it
-IDLE_LIMIT = 120.0  # s of silence until we hang up (BEP 3: keep-alives come every two minutes)
-KEEPALIVE_AFTER = 100.0  # s without a byte of ours until we send one
-# s until everything that a transport holds has to be read, which is at most a few hundred KiB. Without it a peer that
-# sends keep-alives and never reads would keep its connection, and our memory, for ever.
-UNREAD_LIMIT = 300.0
+from p2pshare.peer.limits import ConnectionLimits
+
+# What to say of whoever has run into one of the limits.
+COMPLAINTS: Mapping[str, str] = MappingProxyType(
+    {
+        "handshake_timeout": "no handshake in time",
+        "idle_timeout": "silent for too long",
+        "message_timeout": "a message took too long",
+        "unread_timeout": "does not read what we send",
+    }
+)
 
 
 @define(eq=False)
 class Patience:
     """The clocks of one connection. Knows no transport and no time of its own: it is told, and asked once a second."""
 
+    _limits: ConnectionLimits
     _heard_at: float  # the last whole message
     _spoke_at: float
     _message_since: float | None = field(init=False, default=None)  # when the message under way began
@@ -44,20 +53,21 @@ class Patience:
         """Bytes of ours went out."""
         self._spoke_at = now
 
-    def complaint(self, now: float, unread_since: float | None) -> str | None:
+    def exhausted(self, now: float, unread_since: float | None) -> str | None:
         """
-        Say why to hang up, if there is a reason.
+        Name the limit that is a reason to hang up, if there is one.
 
         :param unread_since: since when the transport has had something of ours to send, None when it has nothing.
         """
-        if now - self._heard_at > IDLE_LIMIT:
-            return "silent for too long"
-        if self._message_since is not None and now - self._message_since > MESSAGE_LIMIT:
-            return "a message took too long"
-        if unread_since is not None and now - unread_since > UNREAD_LIMIT:
-            return "does not read what we send"
+        limits = self._limits
+        if now - self._heard_at > limits.idle_timeout:
+            return "idle_timeout"
+        if self._message_since is not None and now - self._message_since > limits.message_timeout:
+            return "message_timeout"
+        if unread_since is not None and now - unread_since > limits.unread_timeout:
+            return "unread_timeout"
         return None
 
     def is_keepalive_due(self, now: float) -> bool:
         """Whether we have been silent for so long that the other side may think us gone."""
-        return now - self._spoke_at > KEEPALIVE_AFTER
+        return now - self._spoke_at > self._limits.keepalive

@@ -16,18 +16,17 @@ from zope.interface import implementer
 from p2pshare.addresses import Address
 from p2pshare.errors import RemoteWireError
 from p2pshare.peer.limiter import Allowance
+from p2pshare.peer.limits import Commons
 from p2pshare.peer.outbox import Block, BlockSource, Outbox
-from p2pshare.peer.patience import Patience
-from p2pshare.peer.unsent import WINDOW, Backlog, SendMemory
+from p2pshare.peer.patience import COMPLAINTS, Patience
+from p2pshare.peer.unsent import Backlog
 from p2pshare.wire import bep3, messages
+from p2pshare.wire.framing import FrameTooLong
 from p2pshare.wire.session import WireSession
 
-HANDSHAKE_LIMIT = 10.0  # s, absolute: bytes that trickle in do not extend it
 # One recv and one turn of the reactor: measured, larger reads are what makes Twisted fast here.
 READ_SIZE = 1024 * 1024
 IDLE_READ_SIZE = 128 * 1024  # while no blocks are expected
-# With so much of ours unread we read no more either: whatever comes only makes us answer. Blocks alone never get there.
-MUTE_LIMIT = 2 * WINDOW
 GRACE = 2.0  # s a polite close may take until the transport is aborted
 
 
@@ -87,11 +86,12 @@ class PeerProtocol(Protocol):
     _clock: IReactorTime
     address: Address  # where the connection comes from or goes to
     _route: Route
-    _memory: SendMemory = field(factory=SendMemory)
+    _commons: Commons = field(factory=Commons)
     _dialled: PeerListener | None = None
     _on_closed: Callable[[PeerProtocol], None] | None = None
     transport: Connection = field(init=False)
     listener: PeerListener | None = field(init=False, default=None)
+    proved: bool = field(init=False, default=False)  # a block went one way or the other; its swarm says so
     _wire: WireSession | None = field(init=False, default=None)
     _outbox: Outbox | None = field(init=False, default=None)
     _download: Allowance = field(init=False, factory=Allowance)
@@ -107,7 +107,7 @@ class PeerProtocol(Protocol):
 
     def __attrs_post_init__(self) -> None:
         now = self._clock.seconds()
-        self._patience, self._backlog = Patience(now, now), Backlog(self._memory)
+        self._patience, self._backlog = Patience(self._commons.limits, now, now), Backlog(self._commons.memory)
 
     @property
     def is_incoming(self) -> bool:
@@ -127,7 +127,9 @@ class PeerProtocol(Protocol):
     # The transport's side
 
     def connectionMade(self) -> None:
-        self._deadline = self._clock.callLater(HANDSHAKE_LIMIT, self.abort, "no handshake in time")
+        self._deadline = self._clock.callLater(
+            self._commons.limits.handshake_timeout, self._lose_patience, "handshake_timeout"
+        )
         self.transport.setTcpNoDelay(True)
         if self._dialled is not None:
             self.write(self._dialled.hello())
@@ -141,6 +143,8 @@ class PeerProtocol(Protocol):
             else:
                 self._receive(self._wire, data)
         except RemoteWireError as error:
+            if isinstance(error, FrameTooLong):
+                self._commons.hits["message_size"] += 1
             self.abort(str(error))
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
@@ -231,9 +235,9 @@ class PeerProtocol(Protocol):
         now = self._clock.seconds()
         if self._holds:
             self._patience.excuse(now)
-        complaint = self._patience.complaint(now, self._backlog.since if self._backlog.size else None)
-        if complaint is not None:
-            self.abort(complaint)
+        exhausted = self._patience.exhausted(now, self._backlog.since if self._backlog.size else None)
+        if exhausted is not None:
+            self._lose_patience(exhausted)
             return
         if self._patience.is_keepalive_due(now):
             self.send(messages.KeepAlive())
@@ -292,6 +296,10 @@ class PeerProtocol(Protocol):
             self.listener.blocks_unreadable(self, blocks, reason)
 
     # Inside
+
+    def _lose_patience(self, limit: str) -> None:
+        self._commons.hits[limit] += 1
+        self.abort(COMPLAINTS[limit])
 
     def _drop_deadline(self) -> None:
         if self._deadline is not None and self._deadline.active():
@@ -362,7 +370,8 @@ class PeerProtocol(Protocol):
             listener.batch_received(self)
         finally:
             self._end_batch()
-        if self._backlog.size > MUTE_LIMIT:
+        if self._backlog.is_unheard:
+            self._commons.hits["send_buffer"] += 1
             self.hold("unread")
         self._download.spend(len(data))
         if not self._download.is_ready():

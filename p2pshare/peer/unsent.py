@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 from attrs import define, field
 
 # Blocks for one connection: large enough that system calls stop mattering (Twisted hands the kernel 128 KiB at a time),
@@ -18,12 +20,18 @@ class SendMemory:
     """Counts the bytes that all transports of a process hold. Knows no connection."""
 
     _total: int = TOTAL
+    window: int = WINDOW  # what one connection may hold as long as there is plenty
+    _hits: Counter[str] = field(factory=Counter)
     held: int = field(init=False, default=0)
 
     @property
     def share(self) -> int:
         """Bytes that one connection may hold now."""
-        return min(WINDOW, (self._total - self.held) // SHARE)
+        share = (self._total - self.held) // SHARE
+        if share >= self.window:
+            return self.window
+        self._hits["send_memory"] += 1
+        return share
 
 
 @define(eq=False)
@@ -38,6 +46,11 @@ class Backlog:
     def room(self) -> int:
         """How many bytes of blocks may be written now; small messages go out whatever this says."""
         return self._memory.share - self.size
+
+    @property
+    def is_unheard(self) -> bool:
+        """Whether so much lies here that reading more is of no use: it only makes us answer. Blocks never get there."""
+        return self.size > 2 * self._memory.window
 
     def wrote(self, amount: int, now: float) -> None:
         """Count bytes handed to the transport."""

@@ -78,6 +78,11 @@ class Books:
         if self.held.add(index):
             self.picker.done(index)
 
+    def lose(self, index: int) -> None:
+        """A piece that was held is free, as if it had never come."""
+        if self.held.discard(index):
+            self.picker.lost(index)
+
     # Peers
 
     def put_to_work(self, peer: RemotePeer, account: Account, piece: StartedPiece) -> None:

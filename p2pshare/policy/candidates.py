@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 from enum import Enum, auto
 from random import Random
@@ -15,6 +16,7 @@ BACKOFF = (10.0, 60.0, 300.0, 900.0, 3600.0)  # seconds after the first, second,
 PATIENCE = 5  # failures in a row until an address that was heard of only once is forgotten
 RETURN_AFTER = 5.0  # seconds until a peer that was useful is dialled again (Transmission: 5 s if it gave data)
 BAN = 86400.0  # seconds
+SEED_FOR = 86400.0  # seconds for which a seed is taken to stay one
 
 
 class State(Enum):
@@ -36,6 +38,7 @@ class Candidate:
     heard: int = 1  # how often somebody named it
     failures: int = 0  # in a row
     tried_at: float = float("-inf")
+    seed_until: float = float("-inf")  # it has everything, as far as we know
 
 
 @define(eq=False)
@@ -49,10 +52,12 @@ class Candidates:
     _random: Random
     _exempt: Networks = field(kw_only=True, default=PRIVATE)
     _limit: int = field(kw_only=True, default=MOST)
+    _hits: Counter[str] = field(kw_only=True, factory=Counter)
     _known: dict[Address, Candidate] = field(init=False, factory=dict)
     _selves: set[Address] = field(init=False, factory=set)
     _bans: dict[str | bytes | Address, float] = field(init=False, factory=dict)  # host, peer_id or address -> until
     _quiet_until: float = field(init=False, default=float("-inf"))  # nothing is due before
+    _seeding: bool = field(init=False, default=False)
 
     def __len__(self) -> int:
         return len(self._known)
@@ -86,8 +91,9 @@ class Candidates:
         for candidate in self._known.values():
             if candidate.state is not State.WAITING:
                 continue
-            if candidate.due > now:
-                quiet_until = min(quiet_until, candidate.due)
+            due = max(candidate.due, candidate.seed_until) if self._seeding else candidate.due
+            if due > now:
+                quiet_until = min(quiet_until, due)
             elif self.is_banned(candidate.address, None, now):
                 candidate.due = self._banned_until(candidate.address, None)
             elif best is None or self._rank(candidate) < self._rank(best):
@@ -101,6 +107,17 @@ class Candidates:
     def _rank(candidate: Candidate) -> tuple[float, float]:
         return (candidate.tried_at, candidate.order)
 
+    def seeding(self, is_so: bool) -> None:
+        """We have everything, and so no use for seeds: those that are known are not dialled; or that is over."""
+        self._seeding = is_so
+        self._quiet_until = float("-inf")
+
+    def met(self, address: Address, now: float, is_seed: bool) -> None:
+        """Whoever can be reached there was connected to us, and had everything or not."""
+        candidate = self._known.get(address)
+        if candidate is not None:
+            candidate.seed_until = now + SEED_FOR if is_seed else float("-inf")
+
     def connecting(self, address: Address) -> None:
         """We dial it."""
         self._known_as(address).state = State.CONNECTING
@@ -108,6 +125,11 @@ class Candidates:
     def connected(self, address: Address) -> None:
         """We are connected to it, whoever dialled."""
         self._known_as(address).state = State.CONNECTED
+
+    def postponed(self, address: Address) -> None:
+        """We could not dial it after all, for reasons of ours."""
+        self._known_as(address).state = State.WAITING
+        self._quiet_until = float("-inf")
 
     def failed(self, address: Address, now: float) -> None:
         """Nobody answered there, or nobody we can talk to."""
@@ -181,6 +203,7 @@ class Candidates:
         """Make sure one more fits: at the limit the worst of the failing ones goes. False when none is failing."""
         if len(self._known) < self._limit:
             return True
+        self._hits["known_peers"] += 1
         failing = [c for c in self._known.values() if c.failures and c.state is State.WAITING]
         if not failing:
             return False

@@ -34,7 +34,8 @@ class Choker:
     take everything from a seed and leaves its pieces with those few.
 
     In either case one more peer is unchoked optimistically for three rounds, each in rotation; new peers are three
-    times as likely to be next.
+    times as likely to be next. A greedy peer, which took several copies of everything, comes after all others each
+    time: it has what nobody else wants.
     """
 
     _settings: ChokerSettings
@@ -55,7 +56,7 @@ class Choker:
         self._meet(peers)
         interested = [peer for peer in peers if peer.peer_interested]
         self._random.shuffle(interested)  # sorting is stable: ties are broken at random
-        self._optimistic = [peer for peer in self._optimistic if peer.peer_interested]
+        self._optimistic = [peer for peer in self._optimistic if peer.peer_interested and not peer.greedy]
         if now >= self._rotates_at:
             self._rotates_at = now + self._settings.optimistic_interval
             self._optimistic.clear()
@@ -74,7 +75,7 @@ class Choker:
         """Name the peers that earned a slot by what they sent since the last round."""
         before = self._came_before
         earning = [peer for peer in interested if not peer.snubbed]
-        earning.sort(key=lambda peer: before.get(peer, 0) - peer.download.total)
+        earning.sort(key=lambda peer: (peer.greedy, before.get(peer, 0) - peer.download.total))
         return earning[: self._settings.slots]
 
     def _in_turn(self, interested: list[RemotePeer], now: float) -> list[RemotePeer]:
@@ -83,19 +84,19 @@ class Choker:
         waiting.sort(key=self._turn_key(now))
         return waiting[: self._settings.slots]
 
-    def _turn_key(self, now: float) -> Callable[[RemotePeer], tuple[float, float]]:
+    def _turn_key(self, now: float) -> Callable[[RemotePeer], tuple[bool, float, float]]:
         """Give what to sort by: first who is in its turn, best taker first, then who was served longest ago."""
         before = self._sent_before
 
-        def key(peer: RemotePeer) -> tuple[float, float]:
+        def key(peer: RemotePeer) -> tuple[bool, float, float]:
             since = peer.last_unchoked_at
             if since is None:
-                return (1.0, float("-inf"))
+                return (peer.greedy, 1.0, float("-inf"))
             taken = peer.upload.total - before.get(peer, 0)
             served = now - since
             if not peer.am_choking and (served < self._settings.interval or (taken and served < self._settings.turn)):
-                return (0.0, -taken)
-            return (1.0, since)
+                return (peer.greedy, 0.0, -taken)
+            return (peer.greedy, 1.0, since)
 
         return key
 
@@ -107,7 +108,7 @@ class Choker:
         passed_over = {*chosen, *self._optimistic}
         waiting = [peer for peer in self._rotation if peer.peer_interested and peer not in passed_over]
         # Whoever is unchoked now has had its chance; with nobody else there it goes on.
-        waiting.sort(key=lambda peer: not peer.am_choking)
+        waiting.sort(key=lambda peer: (peer.greedy, not peer.am_choking))
         for peer in waiting[: places - len(self._optimistic)]:
             self._optimistic.append(peer)
             self._rotation.remove(peer)

@@ -213,6 +213,10 @@ class Ledger:
         self._books.spoiled.add(piece)
         self._picker.give_back(piece)
 
+    def lost(self, piece: int) -> None:
+        """A piece that was held is not on disk any more: all its blocks are free again."""
+        self._books.lose(piece)
+
     def add_held(self, piece: int) -> None:
         """A free piece was on disk already."""
         self._books.hold(piece)

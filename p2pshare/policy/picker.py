@@ -81,6 +81,11 @@ class PiecePicker:
         assert not self._free >> piece & 1, f"piece {piece} is free already"
         self._free |= 1 << piece
 
+    def lost(self, piece: int) -> None:
+        """A piece that was held is missing, and free."""
+        self.give_back(piece)
+        self._done -= 1
+
     def done(self, piece: int) -> None:
         """A piece, taken or free, is held now."""
         self._free &= ~(1 << piece)

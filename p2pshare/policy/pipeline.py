@@ -6,7 +6,9 @@ from attrs import define, field
 
 from p2pshare.geometry import BLOCK_SIZE
 
-QUEUE_TIME = 3.0  # seconds of download to keep on order (libtorrent request_queue_time)
+# Seconds of download to keep on order: longer than any usual way there and back. libtorrent keeps three, and then a
+# seed among leeches sends more copies than it has to: what one has on order, the others do not know of, and order too.
+QUEUE_TIME = 1.0
 SHALLOWEST = 32  # Transmission's floor; libtorrent's floor of 2 starves a fast link at the start
 DEEPEST = 500  # libtorrent max_out_request_queue; more has never been seen to help
 SLOW_START = 1.0  # seconds after the first block, in which its rate does not yet say what a line can carry
@@ -23,10 +25,11 @@ class Pipeline:
     Depth of the queue of requests at one peer. Knows no request, only how the peer has answered so far.
 
     It starts with 32 blocks and at first grows by one with each block received; from the second after the first block
-    on, when the rate is known, it holds three seconds of download.
+    on, when the rate is known, it holds one second of download, 32 blocks at least.
     """
 
     pinned: int | None = None  # a fixed depth, for dialects and tests that want one
+    deepest: int = DEEPEST
     _window: int = field(init=False, default=SHALLOWEST)  # depth while in slow start
     _flowing_since: float | None = field(init=False, default=None)
     _fruitless: int = field(init=False, default=0)  # chokes and rejects since the last block
@@ -51,12 +54,12 @@ class Pipeline:
             self._flowing_since = now
         if self._flowing_since is None or now - self._flowing_since < SLOW_START:
             wanted = max(wanted, self._window)
-        return min(max(wanted, SHALLOWEST), DEEPEST, reqq)
+        return min(max(wanted, SHALLOWEST), self.deepest, reqq)
 
     def got_blocks(self, count: int = 1) -> None:
         """Take note that the peer answered ``count`` requests with their block."""
         self._fruitless = 0
-        self._window = min(self._window + count, DEEPEST)
+        self._window = min(self._window + count, self.deepest)
 
     def came_to_nothing(self, now: float) -> None:
         """

@@ -38,6 +38,7 @@ class RemotePeer:
     peer_choking: bool = True
     peer_interested: bool = False
     snubbed: bool = False  # it left our requests unanswered until they expired
+    greedy: bool = False  # it took several copies of everything from us
     on_parole: bool = False  # it had part in a bad piece: it gets pieces to itself until one proves good
     download: Meter = field(factory=Meter)  # payload from it
     upload: Meter = field(factory=Meter)  # payload to it
@@ -51,6 +52,11 @@ class RemotePeer:
     def is_seed(self) -> bool:
         """Whether it has every piece."""
         return self.has.size > 0 and self.has.is_full
+
+    @property
+    def is_waiting(self) -> bool:
+        """Whether it wants something of us, and was never given the chance to take it."""
+        return self.peer_interested and self.last_unchoked_at is None
 
     def depth(self, now: float) -> int:
         """Tell how many requests to have outstanding at it."""

@@ -8,6 +8,7 @@ from typing import Protocol as Seam
 from attrs import define, field
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
+from twisted.python.failure import Failure
 
 from p2pshare.errors import DiskFull, StorageError
 from p2pshare.swarm.download import Download
@@ -24,10 +25,10 @@ class Store(Seam):
 
 
 class Pieces(Seam):
-    """Which pieces are to be fetched; a PiecePicker."""
+    """Which pieces are to be fetched; a Ledger."""
 
-    def give_back(self, piece: int) -> None:
-        """This one is missing."""
+    def lost(self, piece: int) -> None:
+        """This one was held, and is missing."""
 
 
 class TroubleListener(Seam):
@@ -36,8 +37,8 @@ class TroubleListener(Seam):
     def piece_lost(self, piece: int) -> None:
         """A verified piece is missing again."""
 
-    def disk_retried(self) -> None:
-        """Pieces are fetched again."""
+    def go_on(self) -> None:
+        """The disk may take pieces again."""
 
 
 @define(eq=False)
@@ -61,9 +62,12 @@ class DiskTrouble:
     _retry_at: float | None = field(init=False, default=None)
     log = Logger()
 
-    def unreadable(self, member: Member, blocks: Collection[Block], error: StorageError) -> None:
+    def unreadable(self, member: Member, blocks: Collection[Block], reason: Failure) -> None:
         """Blocks promised to a peer could not be read."""
-        self.log.debug("cannot send to {peer}: {error}", peer=member, error=error)
+        if reason.check(StorageError):
+            self.log.debug("cannot send to {peer}: {error}", peer=member, error=reason.value)
+        else:
+            self.log.failure("reading for {peer}", reason, peer=member)
         self._upload.unreadable(member, blocks)
 
     def lost(self, piece: int) -> None:
@@ -72,7 +76,7 @@ class DiskTrouble:
             return
         self._lost.add(piece)
         self._upload.lost(piece)
-        self._pieces.give_back(piece)
+        self._pieces.lost(piece)
         self._interest.lost(piece)
         self._listener.piece_lost(piece)
         self._download.ask_idle()
@@ -91,5 +95,5 @@ class DiskTrouble:
         if self._retry_at is not None and self._clock.seconds() >= self._retry_at:
             self._retry_at = None
             self._store.retry()
-            self._listener.disk_retried()
+            self._listener.go_on()
             self._download.resume()

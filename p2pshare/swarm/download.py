@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Collection, Iterable
 from typing import Protocol as Seam
 
@@ -62,6 +63,7 @@ class Download:
     _clock: IReactorTime
     _settings: SwarmSettings
     _members: dict[RemotePeer, Member]  # the swarm's own table, looked at, never changed here
+    _hits: Counter[str]
     _listener: DownloadListener
     _pressed: bool = field(init=False, default=False)
     _stopped: bool = field(init=False, default=False)
@@ -87,7 +89,8 @@ class Download:
         member.wasted += length
         if receipt is Receipt.UNASKED:
             member.unasked_blocks += 1
-            if member.unasked_blocks >= self._settings.unasked_blocks:
+            if member.unasked_blocks >= self._settings.limits.unasked_blocks:
+                self._hits["unasked_blocks"] += 1
                 member.link.abort(f"sent {member.unasked_blocks} blocks nobody asked for")
 
     def batch_received(self, member: Member) -> None:
@@ -110,6 +113,7 @@ class Download:
             remote.pipeline.got_blocks(member.fresh_blocks)
             remote.last_block_at = now
             remote.snubbed = False
+            member.link.proved = True
             member.fresh = member.fresh_blocks = 0
 
     def joined(self, member: Member) -> None:
@@ -118,12 +122,15 @@ class Download:
             member.link.hold("disk")
 
     def unchoked(self, member: Member) -> None:
-        """The peer serves us from now on."""
-        member.remote.got_unchoke()
-        self.ask(member)
+        """The peer serves us from now on, or says again that it does."""
+        if member.remote.peer_choking:
+            member.remote.got_unchoke()
+            self.ask(member)
 
     def choked(self, member: Member) -> None:
         """The peer stopped serving us: what we asked is forgotten, or will be rejected (BEP 6)."""
+        if member.remote.peer_choking:
+            return
         member.remote.got_choke(self._clock.seconds())
         if self._ledger.choked(member.remote):
             self.ask_idle()
@@ -153,6 +160,8 @@ class Download:
         # A deep pipeline is topped up in steps, so that one write carries several requests.
         if room <= 0 or room < depth // 16:
             return
+        if depth == self._settings.limits.open_requests:
+            self._hits["open_requests"] += 1
         blocks = self._ledger.ask(remote, room, now)
         if blocks:
             member.link.expect_blocks(True)
@@ -167,6 +176,7 @@ class Download:
     def tick(self) -> None:
         """Give up on late blocks, and top up every pipeline; about once a second."""
         for remote, _ in self._ledger.expired(self._clock.seconds()):
+            self._hits["request_timeout"] += 1
             remote.snubbed = True
         for member in self._members.values():
             if not self._ledger.outstanding(member.remote):
@@ -198,6 +208,7 @@ class Download:
         sealing.addErrback(lambda failure: self.log.failure("sealing piece {piece}", failure, piece=piece))
         if self._store.is_pressed and not self._pressed:
             self._pressed = True
+            self._hits["memory_limit"] += 1
             self._each(self._members.values(), lambda member: member.link.hold("disk"))
 
     def _sealed(self, sealed: Sealed, piece: int) -> None:

@@ -21,7 +21,12 @@ class State(Enum):
 
 @frozen
 class StateChanged:
-    """The swarm entered a state; ``error`` says why when it is FAILED."""
+    """
+    The swarm entered a state; ``error`` says why when it is FAILED.
+
+    A state may be entered again: after trouble with the disk is over, the one before is. For the moment at which the
+    content has become whole there is Completed.
+    """
 
     state: State
     error: P2PShareError | None = None
@@ -43,7 +48,12 @@ class PieceLost:
 
 @frozen
 class Completed:
-    """The last missing piece was verified and every file has its final name."""
+    """
+    The last missing piece was verified and every file has its final name.
+
+    It happens once in a swarm's life, and once more for each time that a piece was lost (PieceLost) and had to be
+    fetched again. It does not happen when everything was there from the start.
+    """
 
 
 @frozen

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from attrs import frozen
+from attrs import evolve, frozen
 
 from p2pshare import __version__
 from p2pshare.addresses import Address, is_numeric
@@ -14,10 +14,9 @@ from p2pshare.metainfo import Metainfo
 from p2pshare.policy.pipeline import Pipeline
 from p2pshare.policy.remote_peer import RemotePeer
 from p2pshare.swarm.member import Link, Member
+from p2pshare.swarm.settings import PeerLimits, SwarmSettings
 from p2pshare.wire import bep3, messages
 from p2pshare.wire.session import WireSession
-
-OUR_REQQ = 2000  # requests we let a peer queue with us: what libtorrent and Transmission say
 
 
 @frozen
@@ -33,7 +32,7 @@ class Identity:
         """Our handshake."""
         return bep3.encode_handshake(bep3.Handshake(bep3.RESERVED, self.content.info_hash, self.peer_id))
 
-    def meet(self, link: Link, handshake: bep3.Handshake, now: float, pipeline: int | None) -> Member:
+    def meet(self, link: Link, handshake: bep3.Handshake, now: float, settings: SwarmSettings) -> Member:
         """Write down what a handshake tells of a peer."""
         remote = RemotePeer(
             address=link.address,
@@ -43,15 +42,18 @@ class Identity:
             connected_at=now,
             fast=handshake.fast,
             extended=handshake.extended,
-            pipeline=Pipeline(pinned=pipeline),
+            pipeline=Pipeline(pinned=settings.pipeline, deepest=settings.limits.open_requests),
         )
         return Member(link, remote)
 
-    def session(self, remote: RemotePeer) -> WireSession:
+    def session(self, remote: RemotePeer, limits: PeerLimits) -> WireSession:
         """Begin the conversation that both handshakes agreed on."""
-        return WireSession(bep3.DIALECT, num_pieces=self.content.num_pieces, fast=remote.fast, extended=remote.extended)
+        num_pieces = self.content.num_pieces
+        bitfield = 1 + (num_pieces + 7) // 8  # has to pass, whatever the settings say
+        dialect = evolve(bep3.DIALECT, max_frame=max(limits.message_size, bitfield))
+        return WireSession(dialect, num_pieces=num_pieces, fast=remote.fast, extended=remote.extended)
 
-    def introduce(self, member: Member, have: Bitfield) -> None:
+    def introduce(self, member: Member, have: Bitfield, limits: PeerLimits) -> None:
         """
         Say what we speak, and what we have.
 
@@ -59,7 +61,7 @@ class Identity:
         """
         link, remote = member.link, member.remote
         if remote.extended:
-            link.send(self._extended_handshake(remote, upload_only=have.is_full))
+            link.send(self._extended_handshake(remote, limits.queued_requests, upload_only=have.is_full))
         if remote.fast and have.is_full:
             link.send(messages.HaveAll())
         elif remote.fast and have.is_empty:
@@ -67,12 +69,12 @@ class Identity:
         elif not have.is_empty:
             link.send(messages.Bitfield(have.to_bytes()))
 
-    def _extended_handshake(self, remote: RemotePeer, *, upload_only: bool) -> messages.ExtendedHandshake:
+    def _extended_handshake(self, remote: RemotePeer, reqq: int, *, upload_only: bool) -> messages.ExtendedHandshake:
         return messages.ExtendedHandshake(
             ids={},
             version=f"p2pshare {__version__}",
             port=self.port() or None,
-            reqq=OUR_REQQ,
+            reqq=reqq,
             yourip=remote.address.host if is_numeric(remote.address.host) else None,  # a name we dialled is no address
             upload_only=upload_only,
             metadata_size=len(self.content.raw_info),

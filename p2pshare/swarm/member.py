@@ -17,6 +17,7 @@ class Link(Seam):
     """The connection of one peer, as far as a swarm needs it."""
 
     address: Address
+    proved: bool  # a block went one way or the other: it is not the first to go when there is no room
 
     @property
     def is_incoming(self) -> bool:
@@ -87,6 +88,7 @@ class Member:
     rejected: bool = False  # it turned requests of ours down in the batch being read
     asked: bool = False  # it asked for blocks in the batch being read
     choked_at: float = -1e9  # when we last choked it
+    changes: int = 0  # of its interest, since the last round of the choker
     # What is held against it.
     invalid_requests: int = 0
     choked_requests: int = 0

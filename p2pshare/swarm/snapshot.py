@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from attrs import frozen
+from collections.abc import Mapping
+
+from attrs import field, frozen
 
 from p2pshare.swarm.member import Member
 from p2pshare.swarm.swarm import Swarm, TrackerStatus
@@ -26,6 +28,7 @@ class PeerSnapshot:
     peer_choking: bool
     peer_interested: bool
     snubbed: bool
+    greedy: bool
 
 
 @frozen
@@ -52,6 +55,7 @@ class SwarmSnapshot:
     checked: float  # share of the check at start that is done, 0 to 1
     trackers: tuple[TrackerStatus, ...] = ()
     peer_list: tuple[PeerSnapshot, ...] = ()
+    hits: Mapping[str, int] = field(factory=dict)  # how often each limit was reached, by the name of its key
 
     @property
     def ratio(self) -> float:
@@ -91,6 +95,7 @@ def take_snapshot(swarm: Swarm, now: float, *, peers: bool = False) -> SwarmSnap
         checked=swarm.checked,
         trackers=() if swarm.discovery is None else tuple(swarm.discovery.status()),
         peer_list=tuple(_peer(member, now) for member in members) if peers else (),
+        hits=dict(swarm.hits),
     )
 
 
@@ -110,4 +115,5 @@ def _peer(member: Member, now: float) -> PeerSnapshot:
         peer_choking=remote.peer_choking,
         peer_interested=remote.peer_interested,
         snubbed=remote.snubbed,
+        greedy=remote.greedy,
     )

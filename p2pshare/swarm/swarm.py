@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Collection, Iterable
 from random import Random
 from typing import Any
@@ -101,6 +102,8 @@ class Swarm(Service):
     down: Meter = field(init=False)
     up: Meter = field(init=False)
     completed_at: float | None = field(init=False, default=None)  # the first time
+    hits: Counter[str] = field(init=False, factory=Counter)  # how often each limit was reached, by the name of its key
+    _lacking: bool = field(init=False, default=False)  # something was missing when the content was last looked at
     _links: dict[Link, Member] = field(init=False, factory=dict)
     _subscribers: list[Callable[[Event], None]] = field(init=False, factory=list)
     _ticking: LoopingCall = field(init=False)
@@ -116,15 +119,15 @@ class Swarm(Service):
         picker = make_picker(settings.picker, geometry.num_pieces, self._random)
         max_started = max(2, settings.memory_limit // geometry.piece_length)
         self.ledger = Ledger(geometry, picker, max_started=max_started, request_timeout=settings.request_timeout)
-        self.download = Download(self.store, self.ledger, Blame(), self._clock, settings, self.members, self)
+        clock, hits = self._clock, self.hits
+        self.download = Download(self.store, self.ledger, Blame(), clock, settings, self.members, hits, self)
+        candidates = Candidates(self._random, limit=settings.limits.known_peers, hits=hits)
+        self.meeting = Meeting(candidates, self._dialer, self, clock, self._identity.peer_id, settings, hits)
         choker = Choker(settings.choker, self._random)
-        self.upload = Upload(geometry, self.store, choker, self._clock, settings, self.members)
+        self.upload = Upload(geometry, self.store, choker, clock, settings, self.members, hits, self.meeting)
         self.interest = Interest(picker, self.store.have, self.members)
-        self.meeting = Meeting(
-            Candidates(self._random), self._dialer, self, self._clock, self._identity.peer_id, settings.max_peers
-        )
         self.trouble = DiskTrouble(
-            self.store, picker, self.upload, self.download, self.interest, self._clock, settings.disk_retry, self
+            self.store, self.ledger, self.upload, self.download, self.interest, clock, settings.disk_retry, self
         )
         self.down, self.up = self.download.received, self.upload.sent
         self.store.on_relief = self.download.relieve
@@ -163,6 +166,7 @@ class Swarm(Service):
         self.checked = 1.0
         for piece in self.store.have:
             self.ledger.add_held(piece)
+        self._lacking = bool(missing)
         if self._seed_only:
             self.download.stop()
         self.meeting.is_open = True
@@ -204,6 +208,7 @@ class Swarm(Service):
         if state is State.SEEDING and self.completed_at is None:
             self.completed_at = self._clock.seconds()
         self.state, self.error = state, error
+        self.meeting.seeding(self.store.is_complete)
         self._emit(StateChanged(state, error))
 
     def _emit(self, event: Event) -> None:
@@ -238,28 +243,24 @@ class Swarm(Service):
 
     def welcome(self, link: Link, handshake: bep3.Handshake) -> WireSession | None:
         """Admit a peer, or not."""
-        refusal = self.meeting.refusal(link, handshake.peer_id)
-        if refusal is not None:
-            self.log.debug("refusing {address}: {refusal}", address=link.address, refusal=refusal)
-            if link.is_incoming and handshake.peer_id == self._identity.peer_id:
-                link.turn_away(self.hello(), refusal)  # that tells our other end whom it has dialled
+        if not self.meeting.admits(link, handshake.peer_id, self.hello()):
             return None
-        member = self._identity.meet(link, handshake, self._clock.seconds(), self.settings.pipeline)
+        member = self._identity.meet(link, handshake, self._clock.seconds(), self.settings)
         self._links[link] = self.members[member.remote] = member
         self.meeting.joined(member)
-        return self._identity.session(member.remote)
+        return self._identity.session(member.remote, self.settings.limits)
 
     def peer_joined(self, link: Link) -> None:
         """Both handshakes are through: introduce ourselves."""
         member = self._links[link]
         member.joined = True
-        self._identity.introduce(member, self.store.have)
+        self._identity.introduce(member, self.store.have, self.settings.limits)
         self.download.joined(member)
+        self.upload.joined(member)
 
     def message_received(self, link: Link, message: messages.Message) -> None:
         """Act on one message. Blocks come first: they are nine of ten."""
         member = self._links[link]
-        remote = member.remote
         match message:
             case messages.Piece():
                 self.download.block_received(member, message)
@@ -277,16 +278,11 @@ class Swarm(Service):
                 self.interest.got_pieces(member, Bitfield.full(self.content.num_pieces))
                 self._got_more(member)
             case messages.Unchoke():
-                if remote.peer_choking:
-                    self.download.unchoked(member)
+                self.download.unchoked(member)
             case messages.Choke():
-                if not remote.peer_choking:
-                    self.download.choked(member)
+                self.download.choked(member)
             case messages.Interested() | messages.NotInterested():
-                interested = isinstance(message, messages.Interested)
-                if remote.peer_interested != interested:
-                    remote.peer_interested = interested
-                    self.upload.interest_changed(member)
+                self.upload.interest_told(member, isinstance(message, messages.Interested))
             case messages.Cancel():
                 self.upload.cancelled(member, message)
             case messages.Reject():
@@ -320,11 +316,7 @@ class Swarm(Service):
 
     def blocks_unreadable(self, link: Link, blocks: list[Block], reason: Failure) -> None:
         """The disk could not deliver."""
-        error = reason.value
-        if not isinstance(error, StorageError):
-            self.log.failure("reading for {address}", reason, address=link.address)
-            error = StorageError(str(error))
-        self.trouble.unreadable(self._links[link], blocks, error)
+        self.trouble.unreadable(self._links[link], blocks, reason)
 
     def peer_lost(self, link: Link, reason: str) -> None:
         """A member's connection is gone."""
@@ -342,9 +334,11 @@ class Swarm(Service):
 
     def dial_failed(self, address: Address, reason: str) -> None:
         """A candidate did not become a member."""
-        self.log.debug("no connection to {address}: {reason}", address=address, reason=reason)
-        self.meeting.failed(address)
-        self.meeting.fill()
+        self.meeting.failed(address, reason)
+
+    def dial_postponed(self, address: Address) -> None:
+        """There were no means to dial a candidate; some other time."""
+        self.meeting.postponed(address)
 
     # What the download tells
 
@@ -354,19 +348,12 @@ class Swarm(Service):
         self.interest.verified(piece)
         self._emit(PieceVerified(piece))
         if self.store.is_complete and self.state is State.DOWNLOADING:
-            self._enter(State.SEEDING)
-            self.log.info("{swarm} is complete", swarm=self.content.name)
-            if self.discovery is not None:
-                self.discovery.completed()
-            for member in list(self.members.values()):
-                self._part_from_seed(member)
-            self._emit(Completed())
+            self.go_on()
 
     def piece_spoiled(self, piece: int, guilty: Collection[RemotePeer]) -> None:
         """A piece was wrong: have nothing more to do with whoever sent the bad blocks."""
         for remote in guilty:
-            self.log.warn("banned {peer}: it sent bad data for piece {piece}", peer=remote, piece=piece)
-            self.meeting.ban(remote)
+            self.meeting.ban(remote, f"it sent bad data for piece {piece}")
         self._emit(PieceSpoiled(piece, tuple(str(remote.address) for remote in guilty)))
 
     def storage_failed(self, error: StorageError) -> None:
@@ -380,6 +367,7 @@ class Swarm(Service):
 
     def piece_lost(self, piece: int) -> None:
         """A piece is missing again: get it from somebody, where that is allowed."""
+        self._lacking = True
         self._emit(PieceLost(piece))
         if self._seed_only:
             if self.state is State.SEEDING:
@@ -389,6 +377,17 @@ class Swarm(Service):
             if self.discovery is not None:
                 self.discovery.announce_now()
 
-    def disk_retried(self) -> None:
-        """There may be room again."""
-        self._enter(State.SEEDING if self.store.is_complete else State.DOWNLOADING)
+    def go_on(self) -> None:
+        """Enter the state that the content calls for; when it was not whole before and is now, that is told once."""
+        if not self.store.is_complete:
+            self._enter(State.DOWNLOADING)
+            return
+        was_lacking, self._lacking = self._lacking, False
+        self._enter(State.SEEDING)
+        if not was_lacking:
+            return
+        if self.discovery is not None:
+            self.discovery.completed()
+        for member in list(self.members.values()):
+            self._part_from_seed(member)
+        self._emit(Completed())

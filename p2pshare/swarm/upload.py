@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 from typing import Protocol as Seam
 
@@ -10,12 +11,17 @@ from twisted.internet.interfaces import IReactorTime
 
 from p2pshare.bitfield import Bitfield
 from p2pshare.geometry import BLOCK_SIZE, Geometry
+from p2pshare.policy.appetite import Appetite
 from p2pshare.policy.choker import Choker
 from p2pshare.policy.remote_peer import RemotePeer
 from p2pshare.rates import Meter
 from p2pshare.swarm.member import Block, Member
 from p2pshare.swarm.settings import SwarmSettings
 from p2pshare.wire import messages
+
+# Changes of interest that a peer is answered at once, between two rounds of the choker. For each one the others are
+# looked through for who gets the slot; whoever changes its mind a thousand times a second waits for the round.
+MOST_CHANGES = 8
 
 
 class Holdings(Seam):
@@ -30,6 +36,13 @@ class Holdings(Seam):
         """Whether that is all of them."""
 
 
+class Doorkeeper(Seam):
+    """Decides who may stay; a Meeting."""
+
+    def peer_greedy(self, member: Member) -> None:
+        """A peer has taken several copies of everything."""
+
+
 @define(eq=False)
 class Upload:
     """One torrent's outgoing side. Decides who is served and what may be asked; the links keep and send the blocks."""
@@ -40,10 +53,20 @@ class Upload:
     _clock: IReactorTime
     _settings: SwarmSettings
     _members: dict[RemotePeer, Member]  # the swarm's own table, looked at, never changed here
+    _hits: Counter[str]
+    _doorkeeper: Doorkeeper
+    _appetite: Appetite = field(init=False)
     _next_round: float = field(init=False, default=0.0)
     # Pieces that we told peers we have, and lost since. Asking for them is not held against anybody.
     _lost: set[int] = field(init=False, factory=set)
     sent: Meter = field(init=False, factory=Meter)  # payload
+
+    def __attrs_post_init__(self) -> None:
+        self._appetite = Appetite(self._settings.limits.greed * self._geometry.total_length)
+
+    def joined(self, member: Member) -> None:
+        """A peer comes in, maybe one that has had enough before."""
+        self._appetite.met(member.remote)
 
     def requested(self, member: Member, request: messages.Request) -> None:
         """Promise a block, or refuse: out of range, not ours to give, or the peer is choked."""
@@ -55,7 +78,7 @@ class Upload:
             self._asked_in_vain(member, (index, begin, length))
             return
         link = member.link
-        if link.promised >= self._settings.max_promised:
+        if link.promised >= self._settings.limits.queued_requests:
             self._asked_too_much(member, (index, begin, length))
             return
         link.promise((index, begin, length))
@@ -63,16 +86,19 @@ class Upload:
 
     def _asked_while_choked(self, member: Member, block: Block) -> None:
         self._refuse(member, (block,))
-        if self._clock.seconds() - member.choked_at > self._settings.choke_grace:
+        limits = self._settings.limits
+        if self._clock.seconds() - member.choked_at > limits.choke_grace:
             member.choked_requests += 1
-            if member.choked_requests >= self._settings.choked_requests:
+            if member.choked_requests >= limits.choked_requests:
+                self._hits["choked_requests"] += 1
                 member.link.abort(f"asked for {member.choked_requests} blocks while choked")
 
     def _asked_in_vain(self, member: Member, block: Block) -> None:
         self._refuse(member, (block,))
         if block[0] not in self._lost:
             member.invalid_requests += 1
-            if member.invalid_requests >= self._settings.invalid_requests:
+            if member.invalid_requests >= self._settings.limits.invalid_requests:
+                self._hits["invalid_requests"] += 1
                 member.link.abort(f"sent {member.invalid_requests} requests that cannot be served")
 
     def _asked_too_much(self, member: Member, block: Block) -> None:
@@ -82,10 +108,11 @@ class Upload:
         The read under way may hold thousands more. They are refused, and kept where BEP 3 knows no word for that.
         """
         link = member.link
+        self._hits["queued_requests"] += 1
         link.hold("requests")
         if member.remote.fast:
             self._refuse(member, (block,))
-        elif link.promised < 2 * self._settings.max_promised:
+        elif link.promised < 2 * self._settings.limits.queued_requests:
             link.promise(block)
         else:
             link.abort(f"asked for {link.promised} blocks at once")
@@ -118,8 +145,13 @@ class Upload:
 
     def blocks_sent(self, member: Member, amount: int) -> None:
         """Count payload, and listen again to a peer whose queue has drained."""
-        self.sent.add(amount, self._clock.seconds())
-        member.remote.upload.add(amount, self._clock.seconds())
+        now = self._clock.seconds()
+        self.sent.add(amount, now)
+        member.remote.upload.add(amount, now)
+        member.link.proved = True
+        if self._appetite.took(member.remote, amount):
+            self._hits["greed"] += 1
+            self._doorkeeper.peer_greedy(member)
         self._listen_again(member)
 
     def unreadable(self, member: Member, blocks: Iterable[Block]) -> None:
@@ -139,12 +171,18 @@ class Upload:
                 self.unreadable(member, dropped)
 
     def _listen_again(self, member: Member) -> None:
-        if member.link.promised < self._settings.max_promised // 2:
+        if member.link.promised < self._settings.limits.queued_requests // 2:
             member.link.release("requests")
 
-    def interest_changed(self, member: Member) -> None:
-        """An interested peer gets a free slot at once; when one is freed, somebody else gets it."""
-        if member.remote.peer_interested:
+    def interest_told(self, member: Member, interested: bool) -> None:
+        """A newly interested peer gets a free slot at once; when one is freed, somebody else gets it."""
+        if member.remote.peer_interested == interested:
+            return
+        member.remote.peer_interested = interested
+        member.changes += 1
+        if member.changes > MOST_CHANGES:
+            return
+        if interested:
             if member.remote.am_choking and self._choker.free_slots(self._peers()):
                 self._unchoke(member)
         elif not member.remote.am_choking:
@@ -168,6 +206,7 @@ class Upload:
         self._next_round = now + self._settings.choker.interval
         chosen = self._choker.decide(self._peers(), self._holdings.is_complete, now)
         for remote, member in list(self._members.items()):
+            member.changes = 0
             if remote in chosen:
                 if remote.am_choking:
                     self._unchoke(member)

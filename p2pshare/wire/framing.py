@@ -13,6 +13,10 @@ _LENGTH = Struct(">I")
 PREFIX = _LENGTH.size  # bytes of a frame that its length does not count
 
 
+class FrameTooLong(RemoteWireError):
+    """The other side announced a message of more bytes than we take."""
+
+
 @define(eq=False)
 class Framer:
     """
@@ -44,7 +48,7 @@ class Framer:
         A frame is valid until the next one is taken. Iterate to the end, or use this Framer no more; then
         ``data`` may be overwritten, as a reused receive buffer is.
 
-        :raise RemoteWireError: a frame is longer than allowed.
+        :raise FrameTooLong: a frame is longer than allowed.
         """
         view = memoryview(data)
         end = len(view)
@@ -91,5 +95,5 @@ class Framer:
         if len(head) > PREFIX:
             limit = self._limits.get(head[PREFIX], limit)
         if length > limit:
-            raise RemoteWireError(f"a message of {length} bytes, not at most {limit}")
+            raise FrameTooLong(f"a message of {length} bytes, not at most {limit}")
         return PREFIX + int(length)

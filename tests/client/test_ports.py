@@ -64,8 +64,21 @@ class ListenTests(SynchronousTestCase):
         self.assertEqual(machine.tried, [(6881, "192.0.2.7")])
 
     def test_none_to_be_had(self) -> None:
-        """If no port can be had, the error names the last one and the reason."""
+        """If a port cannot be had, the error names it and the reason."""
         error = self.assertRaises(PortError, self.listen, Machine(p6881=errno.EADDRINUSE), 6881)
         self.assertEqual(str(error), "cannot listen on port 6881: address already in use")
         error = self.assertRaises(PortError, self.listen, Machine(p80=errno.EACCES), 80, bind="192.0.2.7")
         self.assertEqual(str(error), "cannot listen on 192.0.2.7:80: permission denied")
+
+    def test_no_address_of_ours(self) -> None:
+        """An address that is not this machine's is named with all ports that were tried, not with the last one."""
+        for ports, tried in (((6881, 6882, 0), "ports 6881-6882 or any other"), ((0,), "any port")):
+            machine = Machine(v4=errno.EADDRNOTAVAIL)
+            error = self.assertRaises(PortError, self.listen, machine, *ports, bind="192.0.2.7")
+            self.assertEqual(str(error), f"cannot listen on 192.0.2.7, {tried}: cannot assign requested address")
+
+    def test_range(self) -> None:
+        """Without an address the error names the range."""
+        machine = Machine(p6881=errno.EADDRINUSE, p6882=errno.EADDRINUSE)
+        error = self.assertRaises(PortError, self.listen, machine, 6881, 6882)
+        self.assertEqual(str(error), "cannot listen on ports 6881-6882: address already in use")

@@ -17,6 +17,7 @@ from p2pshare.client.session import Session
 from p2pshare.client.settings import PeerSettings
 from p2pshare.errors import ConfigError, StorageError
 from p2pshare.metainfo import Metainfo, parse
+from p2pshare.peer.limits import ConnectionLimits
 from p2pshare.swarm.events import State
 from p2pshare.wire import bep3
 from tests.client.fakes import RecordingDiscovery, ThreadsOfNow, torrent_file
@@ -130,6 +131,31 @@ class TorrentTests(SessionTestCase):
         self.assertEqual((greeting.info_hash, greeting.peer_id), (self.other.info_hash, self.session.peer_id))
         stranger = self.knock(b"?" * 20)
         self.assertEqual((stranger.value(), stranger.disconnecting), (b"", True))
+
+    def test_limits_of_connections(self) -> None:
+        """What is set about connections holds for those that come in."""
+        self.make(connections=ConnectionLimits(handshake_timeout=3.0))
+        self.session.startService()
+        self.add(self.one)
+        _, factory, _, _ = self.reactor.tcpServers[-1]
+        link = factory.buildProtocol(IPv4Address("TCP", "127.0.0.1", 50000))
+        link.makeConnection(PeerTransport())
+        self.reactor.advance(2.9)
+        self.assertFalse(link.is_closing)
+        self.reactor.advance(0.2)
+        self.assertTrue(link.is_closing)
+        self.assertEqual(self.session.hits, {"handshake_timeout": 1})
+
+    def test_hits(self) -> None:
+        """Hits of connections and of all torrents are summed up; what a torrent counted outlives it."""
+        self.session.startService()
+        one, other = self.add(self.one), self.add(self.other)
+        self.assertEqual(self.session.hits, {})
+        one.hits["greed"] += 1
+        other.hits.update(greed=2, max_peers=1)
+        self.assertEqual(self.session.hits, {"greed": 3, "max_peers": 1})
+        self.successResultOf(self.session.remove(self.other.info_hash))
+        self.assertEqual(self.session.hits, {"greed": 3, "max_peers": 1})
 
     def test_peers_of_the_user(self) -> None:
         """Addresses that came with a torrent are dialled when it starts."""

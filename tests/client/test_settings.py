@@ -13,7 +13,9 @@ from twisted.trial.unittest import SynchronousTestCase
 from p2pshare.client import settings as client
 from p2pshare.client.settings import PeerSettings
 from p2pshare.errors import ConfigError
+from p2pshare.peer.limits import ConnectionLimits
 from p2pshare.settings import load_settings, override
+from p2pshare.swarm.settings import PeerLimits
 from p2pshare.tracker import settings as tracker
 from p2pshare.tracker.settings import TrackerSettings
 
@@ -93,6 +95,23 @@ class PeerSettingsTests(SynchronousTestCase):
         ):
             error = self.assertRaises(ConfigError, self.read, line)
             self.assertIn(said, str(error))
+
+    def test_f109_limits(self) -> None:
+        """Every limit has a range; what is out of it, or of another type, is refused by the limit's full name."""
+        for table, cls in (("connections", ConnectionLimits), ("limits", PeerLimits)):
+            for field in attrs.fields(cls):
+                key = f"peer.{table}.{field.name}"
+                for value in ("-1", "1e30", '"many"', "[]"):
+                    error = self.assertRaises(ConfigError, self.read, f"[peer.{table}]\n{field.name} = {value}")
+                    self.assertIn(f"line 3: {key} is ", str(error))
+        error = self.assertRaises(ConfigError, self.read, "[peer.limits]\nhalf_open = 3")
+        self.assertIn("line 3: peer.limits.half_open is unknown", str(error))
+
+    def test_limits(self) -> None:
+        """Limits are read as people write them, and reach each torrent."""
+        read = self.read('[peer.connections]\nsend_buffer = "1M"\nidle_timeout = "3m"\n[peer.limits]\nban_time = "2h"')
+        self.assertEqual((read.connections.send_buffer, read.connections.idle_timeout), (1 << 20, 180.0))
+        self.assertEqual(read.swarm().limits, PeerLimits(ban_time=7200.0))
 
     def test_flags_go_first(self) -> None:
         """What the command line says replaces what the file says, and is checked alike."""

@@ -9,7 +9,8 @@ from twisted.trial.unittest import SynchronousTestCase
 from p2pshare.addresses import Address
 from p2pshare.peer.budget import ConnectionBudget
 from p2pshare.peer.factory import AcceptFactory
-from p2pshare.peer.protocol import HANDSHAKE_LIMIT, PeerProtocol
+from p2pshare.peer.limits import ConnectionLimits
+from p2pshare.peer.protocol import PeerProtocol
 from tests.fakes import PeerTransport, RecordingListener, handshake
 
 
@@ -48,20 +49,34 @@ class AcceptFactoryTests(SynchronousTestCase):
         self.assertEqual(link.address, Address("9.9.9.9", 50000))
 
     def test_budget(self) -> None:
-        """Beyond the limits, for one host and in all, nobody gets in until somebody leaves."""
-        first, second = self.knock("9.9.9.9"), self.knock("9.9.9.9")
-        assert first is not None
-        self.assertIsNotNone(second)
+        """Beyond the limits, for one host and in all, nobody gets in until somebody useful leaves."""
+        links = []
+        for host in ("9.9.9.9", "9.9.9.9", "9.9.9.8"):
+            link = self.knock(host)
+            assert link is not None
+            link.proved = True
+            links.append(link)
         self.assertIsNone(self.knock("9.9.9.9"))
-        self.assertIsNotNone(self.knock("9.9.9.8"))
         self.assertIsNone(self.knock("9.9.9.7"))
-        first.connectionLost(Failure(ConnectionDone()))
+        self.assertEqual(self.budget.commons.hits, {"max_connections_per_host": 1, "max_connections": 1})
+        links[0].connectionLost(Failure(ConnectionDone()))
         self.assertIsNotNone(self.knock("9.9.9.7"))
+
+    def test_f47_newcomer(self) -> None:
+        """When all places are taken the oldest that never proved useful is hung up on, its end heard of once."""
+        links = [link for n in range(3) if (link := self.knock(f"9.9.9.{n}")) is not None]
+        links[0].proved = True
+        self.assertIsNotNone(self.knock("9.9.9.9"))
+        self.assertEqual([link.is_closing for link in links], [False, True, False])
+        second = links[1]
+        self.assertEqual(second.close_reason, "makes room for a newcomer")
+        second.connectionLost(Failure(ConnectionDone()))
+        self.assertEqual(len(self.budget), 3)
 
     def test_silent_strangers_make_room(self) -> None:
         """Connections that never greet give their places back after the handshake limit."""
         links = [self.knock(f"9.9.9.{n}") for n in range(3)]
-        self.clock.advance(HANDSHAKE_LIMIT)
+        self.clock.advance(ConnectionLimits().handshake_timeout)
         for link in links:
             assert link is not None
             self.assertTrue(link.is_closing)
@@ -73,6 +88,6 @@ class AcceptFactoryTests(SynchronousTestCase):
         link = self.knock("9.9.9.9")
         assert link is not None
         link.dataReceived(handshake())
-        self.assertEqual(self.budget.memory.held, 68)
+        self.assertEqual(self.budget.commons.memory.held, 68)
         link.connectionLost(Failure(ConnectionDone()))
-        self.assertEqual(self.budget.memory.held, 0)
+        self.assertEqual(self.budget.commons.memory.held, 0)

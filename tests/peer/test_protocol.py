@@ -7,9 +7,9 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from p2pshare.addresses import Address
 from p2pshare.peer.limiter import Allowance, Bucket
-from p2pshare.peer.patience import IDLE_LIMIT, KEEPALIVE_AFTER, MESSAGE_LIMIT, UNREAD_LIMIT
-from p2pshare.peer.protocol import GRACE, HANDSHAKE_LIMIT, MUTE_LIMIT, PeerProtocol
-from p2pshare.peer.unsent import TOTAL, WINDOW, SendMemory
+from p2pshare.peer.limits import Commons, ConnectionLimits
+from p2pshare.peer.protocol import GRACE, PeerProtocol
+from p2pshare.peer.unsent import TOTAL, WINDOW
 from p2pshare.wire import bep3, messages
 from tests.fakes import (
     INFO_HASH,
@@ -21,6 +21,8 @@ from tests.fakes import (
     greeted,
     handshake,
 )
+
+LIMITS = ConnectionLimits()
 
 
 class HandshakeTests(SynchronousTestCase):
@@ -90,7 +92,7 @@ class HandshakeTests(SynchronousTestCase):
         link, transport = accepted(self.listener, self.clock)
         for byte in handshake()[:20]:
             link.dataReceived(bytes([byte]))
-            self.clock.advance(HANDSHAKE_LIMIT / 20 - 0.01)
+            self.clock.advance(LIMITS.handshake_timeout / 20 - 0.01)
         self.assertFalse(transport.aborted)
         self.clock.advance(1.0)
         self.assertTrue(transport.aborted)
@@ -150,12 +152,12 @@ class ConversationTests(SynchronousTestCase):
     def test_f41_silence(self) -> None:
         """Two minutes of silence end the connection; keep-alives are enough to keep it."""
         for _ in range(5):
-            self.clock.advance(IDLE_LIMIT - 1)
+            self.clock.advance(LIMITS.idle_timeout - 1)
             self.link.dataReceived(b"\0\0\0\0")
             self.link.tick()
             self.transport.drain()
         self.assertFalse(self.transport.aborted)
-        self.clock.advance(IDLE_LIMIT + 1)
+        self.clock.advance(LIMITS.idle_timeout + 1)
         self.link.tick()
         self.assertTrue(self.transport.aborted)
 
@@ -169,14 +171,14 @@ class ConversationTests(SynchronousTestCase):
         """A message gets a minute; single bytes do not extend it."""
         self.link.dataReceived(bep3.encode(messages.Have(1))[:5])
         for _ in range(3):
-            self.clock.advance(MESSAGE_LIMIT / 3 + 1)
+            self.clock.advance(LIMITS.message_timeout / 3 + 1)
             self.link.dataReceived(b"\0")
             self.link.tick()
         self.assertTrue(self.transport.aborted)
 
     def test_f23_message_after_silence(self) -> None:
         """A message that begins after a long silence has its whole minute."""
-        self.clock.advance(IDLE_LIMIT - 20)
+        self.clock.advance(LIMITS.idle_timeout - 20)
         self.link.dataReceived(bep3.encode(messages.Have(1))[:5])
         for _ in range(10):
             self.link.tick()
@@ -188,7 +190,7 @@ class ConversationTests(SynchronousTestCase):
     def test_keeps_alive(self) -> None:
         """When we have said nothing for a while we say that we are here."""
         self.link.dataReceived(b"\0\0\0\0")
-        self.clock.advance(KEEPALIVE_AFTER + 1)
+        self.clock.advance(LIMITS.keepalive + 1)
         self.link.tick()
         self.assertEqual(self.transport.value(), b"\0\0\0\0")
 
@@ -199,7 +201,7 @@ class ConversationTests(SynchronousTestCase):
         self.assertEqual(self.transport.producerState, "paused")
         self.link.release("disk")
         self.assertEqual(self.transport.producerState, "paused")
-        self.clock.advance(10 * IDLE_LIMIT)
+        self.clock.advance(10 * LIMITS.idle_timeout)
         self.link.tick()
         self.link.release("rate")
         self.assertEqual(self.transport.producerState, "producing")
@@ -234,7 +236,7 @@ class ConversationTests(SynchronousTestCase):
     def test_f28_does_not_read_for_ever(self) -> None:
         """Five minutes in which it did not read what the transport holds end the connection, keep-alives or not."""
         self.promise_everything(self.link)
-        for _ in range(int(UNREAD_LIMIT / 50)):
+        for _ in range(int(LIMITS.unread_timeout / 50)):
             self.clock.advance(50)
             self.link.dataReceived(b"\0\0\0\0")
             self.link.tick()
@@ -256,16 +258,17 @@ class ConversationTests(SynchronousTestCase):
             self.link.dataReceived(flood)
             reads += 1
             self.assertLess(reads, 100)
-        self.assertLessEqual(len(self.transport.value()), MUTE_LIMIT + len(flood))
+        self.assertLessEqual(len(self.transport.value()), 2 * WINDOW + len(flood))
         self.transport.drain()
         self.assertEqual(self.transport.producerState, "producing")
 
     def test_f28_memory_of_all(self) -> None:
         """However many peers do not read, all their transports hold at most 16 MiB, and it is given back at the end."""
-        memory = SendMemory()
+        commons = Commons()
+        memory = commons.memory
         links = []
         for _ in range(300):
-            link, transport = accepted(self.listener, self.clock, memory)
+            link, transport = accepted(self.listener, self.clock, commons)
             link.dataReceived(handshake())
             transport.drain()
             self.promise_everything(link)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections import Counter
 from random import Random
 
 from hypothesis import given, settings
@@ -7,7 +8,7 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from p2pshare.addresses import Address, Networks
-from p2pshare.policy.candidates import BACKOFF, BAN, PATIENCE, RETURN_AFTER, Candidates
+from p2pshare.policy.candidates import BACKOFF, BAN, PATIENCE, RETURN_AFTER, SEED_FOR, Candidates
 
 PEER_ID = b"-XX0001-" + b"p" * 12
 OTHER_ID = b"-XX0001-" + b"o" * 12
@@ -202,3 +203,79 @@ class BanTests(SynchronousTestCase):
         self.assertFalse(candidates.is_banned(Address("8.8.8.8", 2), OTHER_ID, 0.0))
         self.assertTrue(candidates.is_banned(Address("10.0.0.1", 2), OTHER_ID, 4.0))
         self.assertFalse(candidates.is_banned(Address("10.0.0.1", 2), OTHER_ID, 5.0))
+
+
+class SeedTests(SynchronousTestCase):
+    """A seed has no use for seeds."""
+
+    def setUp(self) -> None:
+        self.candidates = Candidates(Random(0))
+        self.seed, self.leech = some(2)
+        self.candidates.heard([self.seed, self.leech], "tracker", 0.0)
+        for address in dialled(self.candidates, 0.0):
+            self.candidates.connected(address)
+            self.candidates.lost(address, 0.0, useful=True)
+            self.candidates.met(address, 0.0, is_seed=address == self.seed)
+
+    def test_seeds_are_not_dialled(self) -> None:
+        """Once we have everything only those are dialled that had not, whoever names the others again."""
+        self.candidates.seeding(True)
+        now = RETURN_AFTER
+        self.assertEqual(dialled(self.candidates, now), [self.leech])
+        self.candidates.heard([self.seed], "tracker", now)
+        self.assertEqual(dialled(self.candidates, SEED_FOR - 1.0), [])
+
+    def test_while_we_lack_something(self) -> None:
+        """A peer that lacks something, or does so again, dials seeds."""
+        self.candidates.seeding(True)
+        self.assertIsNotNone(self.candidates.next(RETURN_AFTER))
+        self.candidates.connecting(self.leech)
+        self.assertIsNone(self.candidates.next(RETURN_AFTER))
+        self.candidates.seeding(False)
+        self.assertEqual(dialled(self.candidates, RETURN_AFTER), [self.seed])
+
+    def test_not_for_ever(self) -> None:
+        """After a day, or when it came back with less, there may be somebody else at that address."""
+        self.candidates.seeding(True)
+        self.assertEqual(dialled(self.candidates, SEED_FOR), [self.leech, self.seed])
+        self.setUp()
+        self.candidates.seeding(True)
+        self.candidates.met(self.seed, 1.0, is_seed=False)
+        self.assertEqual(set(dialled(self.candidates, RETURN_AFTER)), {self.leech, self.seed})
+
+    def test_strangers_are_not_kept(self) -> None:
+        """What a peer we never heard of has is not remembered: anybody can come."""
+        self.candidates.met(Address("9.9.9.9", 6881), 0.0, is_seed=True)
+        self.assertEqual(len(self.candidates), 2)
+
+
+class PostponedTests(SynchronousTestCase):
+    """Dials that we had no means for."""
+
+    def test_f48_nobody_is_blamed(self) -> None:
+        """An address that could not be dialled for reasons of ours is as good as before, at once."""
+        candidates = Candidates(Random(0))
+        (address,) = some(1)
+        candidates.heard([address], "pex", 0.0)
+        for _ in range(10 * PATIENCE):
+            self.assertEqual(dialled(candidates, 0.0), [address])
+            candidates.postponed(address)
+        self.assertEqual(candidates.next(0.0), address)
+
+
+class KnownPeersTests(SynchronousTestCase):
+    """The limit on addresses, at its edge."""
+
+    def test_known_peers(self) -> None:
+        """So many are kept; one more is turned away, or takes the place of one that failed, and is counted."""
+        hits: Counter[str] = Counter()
+        candidates = Candidates(Random(0), limit=3, hits=hits)
+        self.assertEqual(candidates.heard(some(2), "tracker", 0.0), 2)
+        self.assertEqual(candidates.heard(some(1, 3), "tracker", 0.0), 1)
+        self.assertEqual(hits, {})
+        self.assertEqual(candidates.heard(some(1, 4), "tracker", 0.0), 0)
+        self.assertEqual((len(candidates), hits), (3, {"known_peers": 1}))
+        failing = dialled(candidates, 0.0)[0]
+        candidates.failed(failing, 0.0)
+        self.assertEqual(candidates.heard(some(1, 5), "tracker", 0.0), 1)
+        self.assertEqual((len(candidates), hits), (3, {"known_peers": 2}))

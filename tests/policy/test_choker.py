@@ -285,3 +285,37 @@ class SlotTests(SynchronousTestCase):
             earning = [peer for peer in wanting if seeding or not peer.snubbed]
             expected = min(len(earning), slots)
             self.assertEqual(len(chosen), expected + min(optimistic, len(wanting) - expected))
+
+
+class GreedyTests(SynchronousTestCase):
+    """F50: who took several copies of everything has what nobody else wants."""
+
+    def test_f50_others_first(self) -> None:
+        """While others wait a greedy peer is never served, whether we seed or not, and however much it gives."""
+        for seeding in (True, False):
+            rounds = Rounds(12, seeding=seeding, slots=4, optimistic_slots=1)
+            greedy = rounds.peers[3]
+            greedy.greedy = True
+            for _ in range(60):
+                rounds.give(p4=1 << 20)
+                self.assertNotIn(greedy, rounds.hold())
+                rounds.take()
+
+    def test_f50_loses_its_turn(self) -> None:
+        """A peer that is served when it turns out to be greedy loses its slot with the next round."""
+        for seeding in (True, False):
+            rounds = Rounds(10, seeding=seeding, slots=4, optimistic_slots=1)
+            served = rounds.hold()
+            for peer in served:
+                peer.greedy = True
+            rounds.take()
+            self.assertFalse(rounds.hold() & served)
+
+    def test_f50_nobody_else(self) -> None:
+        """Where nobody else wants anything it is served as ever."""
+        for seeding in (True, False):
+            rounds = Rounds(3, seeding=seeding, slots=4)
+            for peer in rounds.peers:
+                peer.greedy = True
+            for _ in range(6):
+                self.assertEqual(rounds.hold(), set(rounds.peers))

@@ -83,3 +83,27 @@ class EndgameTests(LedgerCase):
         self.assertEqual(len(ledger.ask(slow, 99, 0.0)), 22)
         self.assertEqual(len(ledger.ask(quick, 99, 0.0)), 8)
         self.assertEqual(ledger.ask(quick, 99, 0.0), [])
+
+    def test_lost_piece(self) -> None:
+        """A piece that was held and is lost is fetched like any other, with an endgame of its own."""
+        ledger, slow, quick = a_ledger(held=PIECES), a_seed(1, PIECES), a_seed(2, PIECES)
+        self.assertEqual((ledger.missing_pieces, ledger.is_endgame), (0, False))
+        ledger.lost(5)
+        self.assertEqual((ledger.missing_pieces, ledger.is_endgame), (1, False))
+        asked = ledger.ask(slow, 9, 0.0)
+        self.assertEqual((len(asked), ledger.is_endgame), (2, True))
+        self.assertEqual(sorted(ledger.ask(quick, 9, 0.0)), asked)
+        self.assertEqual(self.deliver(ledger, quick, asked), [Receipt.WANTED, Receipt.COMPLETES])
+        ledger.verified(5)
+        self.assertEqual((ledger.missing_pieces, ledger.is_endgame), (0, False))
+
+    def test_lost_and_never_held(self) -> None:
+        """Losing what was not held changes nothing."""
+        ledger, peer = a_ledger(held=5), a_seed(1, PIECES)
+        asked = ledger.ask(peer, 1, 0.0)
+        ledger.lost(5)
+        self.assertEqual((ledger.missing_pieces, ledger.outstanding(peer)), (1, 1))
+        self.deliver(ledger, peer, asked)
+        self.deliver(ledger, peer, ledger.ask(peer, 9, 0.0))
+        ledger.verified(5)
+        self.assertEqual(ledger.missing_pieces, 0)

@@ -15,9 +15,9 @@ class PipelineTests(SynchronousTestCase):
         """A peer that has sent nothing yet is asked for 32 blocks."""
         self.assertEqual(Pipeline().depth(0.0, 0.0, 500, False), 32)
 
-    def test_holds_three_seconds_of_download(self) -> None:
-        """At 1 MiB/s three seconds are 192 blocks."""
-        self.assertEqual(Pipeline().depth(0.0, 1.0 * MIB, 2000, False), 192)
+    def test_holds_one_second_of_download(self) -> None:
+        """At 3 MiB/s one second is 192 blocks."""
+        self.assertEqual(Pipeline().depth(0.0, 3.0 * MIB, 2000, False), 192)
 
     def test_limits(self) -> None:
         """No more than 500, no more than the peer queues, no less than 32 unless the peer queues fewer."""
@@ -26,6 +26,7 @@ class PipelineTests(SynchronousTestCase):
         self.assertEqual(pipeline.depth(0.0, 1e9, 250, False), 250)
         self.assertEqual(pipeline.depth(0.0, 1000.0, 250, False), SHALLOWEST)
         self.assertEqual(pipeline.depth(0.0, 1e9, 5, False), 5)
+        self.assertEqual(Pipeline(deepest=100).depth(0.0, 1e9, 2000, False), 100)
 
     def test_slow_start_grows_with_each_block(self) -> None:
         """Before the rate is known to be the limit, each block received makes room for one request more."""
@@ -38,7 +39,7 @@ class PipelineTests(SynchronousTestCase):
         """A second after the first block, a peer that does not keep up loses what slow start had given it, for good."""
         pipeline = Pipeline()
         pipeline.got_blocks(100)
-        slow = 40 * BLOCK_SIZE / 3  # three seconds of it are 40 blocks
+        slow = 40.0 * BLOCK_SIZE  # one second of it is 40 blocks
         self.assertEqual(pipeline.depth(5.0, slow, 500, False), 132)
         self.assertEqual(pipeline.depth(5.9, slow, 500, False), 132)
         self.assertEqual(pipeline.depth(6.0, slow, 500, False), 40)

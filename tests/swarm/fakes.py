@@ -17,8 +17,8 @@ from p2pshare.bitfield import Bitfield
 from p2pshare.errors import StorageError
 from p2pshare.geometry import BLOCK_SIZE
 from p2pshare.peer.limiter import Allowance
+from p2pshare.peer.limits import Commons
 from p2pshare.peer.protocol import PeerProtocol
-from p2pshare.peer.unsent import SendMemory
 from p2pshare.storage.memory import MemoryStore
 from p2pshare.storage.sealing import Sealed
 from p2pshare.swarm.events import Event
@@ -216,7 +216,7 @@ class ScriptedPeer:
         peer_id: bytes | None = None,
         address: Address | None = None,
         dialled: bool = False,
-        memory: SendMemory | None = None,
+        commons: Commons | None = None,
     ) -> None:
         self.peer_id = peer_id or b"-XX0001-%012d" % number
         self.address = address or Address(f"10.1.0.{number}", 50000)
@@ -231,7 +231,7 @@ class ScriptedPeer:
             clock,
             self.address,
             lambda seen: swarm if seen.info_hash == swarm.info_hash else None,
-            memory or SendMemory(),
+            commons or Commons(),
             dialled=swarm if dialled else None,
             on_closed=self._closed,
         )

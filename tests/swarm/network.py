@@ -15,8 +15,8 @@ from twisted.python.failure import Failure
 from p2pshare.addresses import Address
 from p2pshare.metainfo import Metainfo
 from p2pshare.peer.limiter import Allowance, Bucket
+from p2pshare.peer.limits import Commons
 from p2pshare.peer.protocol import PeerProtocol
-from p2pshare.peer.unsent import SendMemory
 from p2pshare.swarm.introduction import Identity
 from p2pshare.swarm.settings import SwarmSettings
 from p2pshare.swarm.swarm import Swarm
@@ -106,7 +106,7 @@ class Network:
     ends: list[PipeEnd] = field(init=False, factory=list)
     endings: deque[tuple[PeerProtocol, Failure]] = field(init=False, factory=deque)
     dials: list[tuple[str, Address]] = field(init=False, factory=list)  # who dialled whom
-    memory: SendMemory = field(init=False, factory=SendMemory)
+    commons: Commons = field(init=False, factory=Commons)
     most_held: int = field(init=False, default=0)  # by any end of a connection
     _listening: dict[Address, Swarm] = field(init=False, factory=dict)
     _ports: int = field(init=False, default=40000)
@@ -134,8 +134,8 @@ class Network:
         def nowhere(seen: Any) -> Any:
             return None
 
-        caller = PeerProtocol(self.clock, address, nowhere, self.memory, dialled=listener, on_closed=closed)
-        called = PeerProtocol(self.clock, Address(host, self._ports), route, self.memory)
+        caller = PeerProtocol(self.clock, address, nowhere, self.commons, dialled=listener, on_closed=closed)
+        called = PeerProtocol(self.clock, Address(host, self._ports), route, self.commons)
         self._join(PipeEnd(self, host, caller), PipeEnd(self, address.host, called))
 
     def _join(self, caller: PipeEnd, called: PipeEnd) -> None:

@@ -3,6 +3,7 @@
 from p2pshare.errors import DiskFull, StorageError
 from p2pshare.geometry import BLOCK_SIZE
 from p2pshare.swarm.events import Completed, PieceLost, PieceSpoiled, PieceVerified, State, StateChanged
+from p2pshare.swarm.settings import PeerLimits
 from p2pshare.wire import messages
 from tests.swarm.fakes import ALL, CONTENT, PIECE, PLAIN, SwarmTestCase, bitfield, blocks_of, data_of, piece_of
 
@@ -211,7 +212,7 @@ class LostPieceTests(SwarmTestCase):
 
     def test_f93_queue_of_lost_blocks(self) -> None:
         """A full queue whose blocks are all lost is emptied by rejects, and we listen again."""
-        self.start(ALL, max_promised=50)
+        self.start(ALL, limits=PeerLimits(queued_requests=50))
         leech = self.meet_leech()
         leech.reads = False
         leech.say(*(messages.Request(4, n, BLOCK_SIZE) for n in range(20)))
@@ -276,3 +277,91 @@ class LostPieceTests(SwarmTestCase):
         self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
         self.store.passing = None
         self.assert_served(leech, 3)
+
+
+class CompletionTests(SwarmTestCase):
+    """What is told of content that has become whole: once, unless it really lacked something since."""
+
+    def complete(self) -> list[object]:
+        """Those events that tell of it."""
+        return [event for event in self.events if isinstance(event, Completed)]
+
+    def lose_and_fetch(self, piece: int) -> None:
+        """Lose a piece, and get it from a seed that comes by."""
+        self.store.have.discard(piece)
+        self.store.on_lost(piece)
+        seed = self.meet_seed()
+        self.feed(seed)
+        self.assertEqual(self.swarm.state, State.SEEDING)
+
+    def test_download(self) -> None:
+        """The end of a download is told once, to trackers as well."""
+        self.start(range(6))
+        self.feed(self.meet_seed())
+        self.assertEqual(len(self.complete()), 1)
+        self.assertEqual(self.discovery.events, ["started", "completed"])
+
+    def test_whole_from_the_start(self) -> None:
+        """Content that was there is not completed, not even after trouble that cost nothing."""
+        self.start(ALL, disk_retry=5.0)
+        for _ in range(3):
+            self.store.on_trouble(DiskFull("/there: no space is left on its disk"))
+            self.assertEqual(self.swarm.state, State.FAILED)
+            self.pass_time(6)
+            self.assertEqual(self.swarm.state, State.SEEDING)
+        self.assertEqual((self.complete(), self.discovery.events), ([], ["started"]))
+
+    def test_lost_since(self) -> None:
+        """For each time that a piece was lost and fetched again it is told once more."""
+        self.start(ALL)
+        for times in (1, 2):
+            self.lose_and_fetch(3)
+            self.assertEqual(len(self.complete()), times)
+        self.assertEqual(self.swarm.completed_at, 0.0)
+
+    def test_several_lost(self) -> None:
+        """Several pieces lost at a time are one gap."""
+        self.start(ALL)
+        for piece in (2, 5):
+            self.store.have.discard(piece)
+            self.store.on_lost(piece)
+        self.feed(self.meet_seed())
+        self.assertEqual(len(self.complete()), 1)
+        states = [event.state for event in self.events if isinstance(event, StateChanged)]
+        self.assertEqual(states, [State.DOWNLOADING, State.SEEDING])
+
+    def test_last_piece_during_trouble(self) -> None:
+        """A download whose last piece arrives while the disk is in trouble is complete when that is over."""
+        self.start(range(7), disk_retry=5.0)
+        seed = self.meet_seed()
+        self.store.is_slow = True
+        seed.say(*map(piece_of, blocks_of(7)))
+        self.store.on_trouble(DiskFull("/there: no space is left for the journal"))
+        self.store.catch_up()
+        self.assertEqual((self.swarm.state, self.complete()), (State.FAILED, []))
+        self.pass_time(6)
+        self.assertEqual((self.swarm.state, len(self.complete())), (State.SEEDING, 1))
+        self.assertEqual(self.discovery.events, ["started", "completed"])
+
+    def test_lost_during_trouble(self) -> None:
+        """A piece that is lost while the disk is in trouble is fetched when that is over."""
+        self.start(ALL, disk_retry=5.0)
+        self.store.on_trouble(DiskFull("/there: no space is left for the journal"))
+        self.store.have.discard(3)
+        self.store.on_lost(3)
+        self.pass_time(6)
+        self.assertEqual(self.swarm.state, State.DOWNLOADING)
+        self.assertEqual(self.feed(self.meet_seed()), blocks_of(3))
+        self.assertEqual((self.swarm.state, len(self.complete())), (State.SEEDING, 1))
+
+    def test_lost_piece_has_an_endgame(self) -> None:
+        """A second peer helps with the last blocks of a lost piece, as with those of any other."""
+        self.start(ALL)
+        self.store.have.discard(3)
+        self.store.on_lost(3)
+        slow = self.meet_seed()
+        self.assertEqual(len(slow.hear_about(messages.Request)), 4)
+        self.pass_time(1)
+        quick = self.meet_seed()
+        self.assertEqual(len(self.feed(quick)), 4)
+        self.assertEqual(self.swarm.state, State.SEEDING)

@@ -3,6 +3,7 @@
 from p2pshare.geometry import BLOCK_SIZE
 from p2pshare.peer.unsent import WINDOW
 from p2pshare.policy.choker import ChokerSettings
+from p2pshare.swarm.settings import PeerLimits
 from p2pshare.wire import bep3, messages
 from tests.swarm.fakes import ALL, PIECE, PLAIN, ScriptedPeer, SwarmTestCase, blocks_of, piece_of
 
@@ -306,7 +307,7 @@ class DeepQueueTests(SwarmTestCase):
 
     def test_limit(self) -> None:
         """At the limit we still listen; the next request is one too many."""
-        self.start(ALL, max_promised=10)
+        self.start(ALL, limits=PeerLimits(queued_requests=10))
         peer = self.meet_leech()
         wanted = [messages.Request(0, n, 1) for n in range(11)]
         peer.say(*wanted[:10])
@@ -318,7 +319,7 @@ class DeepQueueTests(SwarmTestCase):
 
     def test_choked_while_held(self) -> None:
         """A choke empties the queue, so we listen again."""
-        self.start(ALL, max_promised=40)
+        self.start(ALL, limits=PeerLimits(queued_requests=40))
         peer = self.meet_leech()
         peer.reads = False
         peer.say(*(messages.Request(piece, n, BLOCK_SIZE) for piece in range(5) for n in range(10)))

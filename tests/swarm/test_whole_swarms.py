@@ -9,7 +9,7 @@ from typing import Any
 from twisted.trial.unittest import SynchronousTestCase
 
 from p2pshare.geometry import BLOCK_SIZE
-from p2pshare.peer.protocol import MUTE_LIMIT
+from p2pshare.peer.unsent import WINDOW
 from p2pshare.storage.memory import MemoryStore
 from p2pshare.storage.store import PieceStore
 from p2pshare.swarm.events import Event, PieceVerified, State
@@ -78,8 +78,8 @@ class WholeSwarmTestCase(SynchronousTestCase):
         self.network.run(30)
         self.assertEqual([swarm.members for swarm in self.swarms], [{}] * len(self.swarms))
         self.assertEqual((self.network.ends, self.network.clock.getDelayedCalls()), ([], []))
-        self.assertEqual(self.network.memory.held, 0)
-        self.assertLessEqual(self.network.most_held, MUTE_LIMIT)
+        self.assertEqual(self.network.commons.memory.held, 0)
+        self.assertLessEqual(self.network.most_held, 2 * WINDOW)
 
 
 class TransferTests(WholeSwarmTestCase):
