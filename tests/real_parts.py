@@ -21,7 +21,7 @@ def program(name: str) -> str:
     """
     path = shutil.which(name)
     if path is None:
-        raise _missing(f"{name} is not installed")
+        raise missing(f"{name} is not installed")
     return path
 
 
@@ -32,7 +32,7 @@ def module(name: str) -> None:
     :raise SkipTest: it is not; an error instead where the environment says ``P2PSHARE_REQUIRE_REAL=1``.
     """
     if find_spec(name) is None:
-        raise _missing(f"Python package {name} is not installed")
+        raise missing(f"Python package {name} is not installed")
 
 
 def distribution(name: str) -> None:
@@ -44,9 +44,10 @@ def distribution(name: str) -> None:
     try:
         metadata.distribution(name)
     except metadata.PackageNotFoundError:
-        raise _missing(f"{name} is not installed here (make install does)") from None
+        raise missing(f"{name} is not installed here (make install does)") from None
 
 
-def _missing(reason: str) -> Exception:
+def missing(reason: str) -> Exception:
+    """Give the error to raise when something a test needs is not here: to skip it, or to fail where that is asked."""
     required = os.environ.get(REQUIRED, "0") not in ("", "0")
     return AssertionError(f"{reason}, and {REQUIRED} is set") if required else SkipTest(reason)

@@ -78,7 +78,7 @@ def command(
         private=private,
         comment=comment,
         piece_length=piece_length,
-        web_seeds=web_seeds,  # type: ignore[arg-type]  # mypy cannot see through its converter, tuple()
+        web_seeds=web_seeds,
         name=name,
         created_by=f"p2pshare {__version__}",
         creation_date=None if no_date else int(time.time()),

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import click
+from twisted.internet import reactor
 
 from p2pshare.addresses import Address, is_dialable, parse_address
 from p2pshare.cli.hook import Hook
@@ -14,6 +15,7 @@ from p2pshare.cli.options import Seconds, Tiers, examples, json_option, quiet_op
 from p2pshare.cli.peer_options import open_session, peer_options, tell_about, with_trackers
 from p2pshare.cli.progress import make_progress, mode
 from p2pshare.cli.torrent_file import read_torrent
+from p2pshare.cli.transfer import Terms, Transfer
 from p2pshare.client.goal import SeedGoal, parse_goal
 from p2pshare.errors import ConfigError
 
@@ -121,10 +123,6 @@ def command(
 
     Exit codes: 3 when nothing arrived for the timeout, 4 when nobody was ever found, 5 when the disk is full.
     """
-    from twisted.internet import reactor
-
-    from p2pshare.cli.transfer import Terms, Transfer
-
     content = with_trackers(ctx, read_torrent(torrent), trackers)
     shown = mode(as_json, quiet)
     path = Path(folder, content.name)

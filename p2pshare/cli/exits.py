@@ -6,11 +6,13 @@ import errno
 import os
 import signal
 from collections.abc import Mapping
+from contextlib import suppress
 from enum import IntEnum
 from typing import Any
 
 import click
 
+from p2pshare.cli.signals import Terminated
 from p2pshare.cli.terminal import printable, write_json
 from p2pshare.errors import ConfigError, DiskFull, P2PShareError, TrackerError, VerificationFailed
 
@@ -67,6 +69,8 @@ def explain(error: BaseException) -> tuple[str, ExitCode] | None:
     match error:
         case KeyboardInterrupt():
             return explain(interrupted(signal.SIGINT))
+        case Terminated():
+            return explain(interrupted(signal.SIGTERM))
         case Ended():
             return str(error), error.code
         case P2PShareError():
@@ -92,5 +96,7 @@ def report(message: str, code: ExitCode, meta: Mapping[str, Any]) -> None:
     :param meta: of the click context: holds JSON and ABOUT.
     """
     if meta.get(JSON):
-        write_json({**meta.get(ABOUT, {}), "event": "error", "error": message, "exit_code": int(code)})
-    click.echo(f"p2pshare: {printable(message)}", err=True)
+        with suppress(OSError):  # that nothing can be written there may be the very thing to report
+            write_json({**meta.get(ABOUT, {}), "event": "error", "error": message, "exit_code": int(code)})
+    with suppress(OSError):  # the exit code still tells
+        click.echo(f"p2pshare: {printable(message)}", err=True)

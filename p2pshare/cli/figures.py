@@ -50,8 +50,8 @@ class Ascent:
 
     def percent(self, snapshot: SwarmSnapshot) -> float:
         """Tell it, cut (not rounded) to one decimal."""
-        if snapshot.pieces_total and snapshot.pieces_done >= snapshot.pieces_total:
-            reached = 100.0
+        if snapshot.state == "seeding" or 0 < snapshot.pieces_total <= snapshot.pieces_done:
+            reached = 100.0  # a content of empty files has no piece, and can be seeded all the same
         elif snapshot.bytes_total:
             reached = min(snapshot.bytes_done * 1000 // snapshot.bytes_total, 999) / 10
         else:

@@ -5,14 +5,20 @@ from __future__ import annotations
 from p2pshare.cli.exits import Ended, ExitCode
 from p2pshare.cli.figures import count_peers
 from p2pshare.discovery.fetch import shown
+from p2pshare.rates import format_rate, format_size
 from p2pshare.swarm.swarm import Swarm, TrackerStatus
 
 
-def no_progress(swarm: Swarm, timeout: float) -> Ended:
-    """Say that peers were there, and yet nothing came."""
-    peers = len(swarm.members)
+def no_progress(swarm: Swarm, timeout: float, now: float) -> Ended:
+    """Say that peers were there, and yet no piece became whole: on a slow link a large one may take that long."""
+    peers, content = len(swarm.members), swarm.content
     connected = f"{count_peers(peers)} connected" if peers else "nobody connected any more"
-    return Ended(f"{swarm.content.name}: no piece arrived for {timeout:g} s, with {connected}", ExitCode.TIMED_OUT)
+    why = f"{content.name}: no verified piece for {timeout:g} s, with {connected}"
+    rate = swarm.down.rate(now)
+    if rate > 0:
+        size = format_size(content.piece_length)
+        why += f", though {format_rate(rate)} arrive: only whole pieces of {size} count, so give more with --timeout"
+    return Ended(why, ExitCode.TIMED_OUT)
 
 
 def nobody_found(swarm: Swarm, timeout: float) -> Ended:

@@ -11,8 +11,10 @@ from threading import Timer
 from types import FrameType
 
 from p2pshare.cli.exits import ExitCode, explain
-from p2pshare.cli.running import STOPPING
+from p2pshare.cli.signals import STOPPING
 from p2pshare.cli.terminal import printable
+
+STOP_WITHIN = 5.0  # s from the first signal, or from the end of the work, to the end of the process
 
 
 @contextmanager

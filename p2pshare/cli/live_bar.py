@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import IO
 
-from attrs import define, field
-from rich.console import Console
+from attrs import define, field, frozen
+from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
 from rich.progress import BarColumn, Progress, TaskID, TextColumn
 from rich.table import Column
 from rich.text import Text
@@ -16,11 +17,26 @@ from p2pshare.rates import format_duration, format_rate
 
 _NAME_WIDTHS = (8, 30)  # least and most, in cells
 _OTHER_CELLS = 24  # percentage, gaps and the shortest bar that still says something
+_ROOM_FOR_ECHO = 2  # cells: a terminal shows Ctrl-C as ^C, which must not begin a line below the bar
 
 
 def _text(template: str) -> TextColumn:
     # Names are strangers' text: no markup, no emoji codes, and never a second line.
     return TextColumn(template, markup=False, table_column=Column(no_wrap=True, overflow="ellipsis"))
+
+
+@frozen
+class _Narrower:
+    _inner: RenderableType
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        yield from console.render(self._inner, options.update_width(max(1, options.max_width - _ROOM_FOR_ECHO)))
+
+
+class _Bar(Progress):
+    def get_renderables(self) -> Iterable[RenderableType]:
+        """Draw a little less than a whole line."""
+        yield from map(_Narrower, super().get_renderables())
 
 
 @define(eq=False)
@@ -38,7 +54,7 @@ class LiveBar:
     _task: TaskID | None = field(init=False, default=None)
 
     def __attrs_post_init__(self) -> None:
-        self._bar = Progress(
+        self._bar = _Bar(
             _text("{task.description}"),
             BarColumn(bar_width=None),
             _text("{task.fields[percent]:5.1f}%"),
@@ -78,7 +94,10 @@ class LiveBar:
         """Cut the name before the figures have to be: they change, the name is known."""
         least, most = _NAME_WIDTHS
         text = Text(name)
-        text.truncate(max(least, min(most, self._bar.console.width - _OTHER_CELLS - len(beside))), overflow="ellipsis")
+        text.truncate(
+            max(least, min(most, self._bar.console.width - _ROOM_FOR_ECHO - _OTHER_CELLS - len(beside))),
+            overflow="ellipsis",
+        )
         return text.plain
 
 

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import signal
-from collections.abc import Callable, Coroutine, Iterable
-from types import FrameType
+from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
 
+from twisted.internet import reactor as installed
 from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 
 from p2pshare.cli.exits import interrupted
+from p2pshare.cli.leaving import STOP_WITHIN, leave_within, told_to_stop
 
 _Result = TypeVar("_Result")
-STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 def run(task: Callable[[Any], Coroutine[Deferred[Any], Any, _Result]]) -> _Result:
@@ -22,20 +21,18 @@ def run(task: Callable[[Any], Coroutine[Deferred[Any], Any, _Result]]) -> _Resul
 
     A stopping signal cancels the task: it sees ``CancelledError`` where it waits, tidies up (it may await while doing
     so) and either returns a result after all, as a seed does that was asked to stop, or lets the error pass. A second
-    signal ends the process at once.
+    signal ends the process at once, and so does the end of the time that tidying up may take.
 
     :raise Ended: a signal stopped the task before it was finished.
     """
-    from twisted.internet import reactor as installed
-
     reactor: Any = installed
     running: list[Deferred[_Result]] = []
     outcome: list[Any] = []
     signals: list[int] = []
 
-    def stop(signum: int, _frame: FrameType | None) -> None:
-        _handle(taken, signal.SIG_DFL)
-        signals.append(signum)
+    def stop(number: int) -> None:
+        signals.append(number)
+        leave_within(STOP_WITHIN, interrupted(number))
         reactor.callFromThread(lambda: running[0].cancel())  # begun by then: it is the first that the reactor does
 
     def begin() -> None:
@@ -46,23 +43,12 @@ def run(task: Callable[[Any], Coroutine[Deferred[Any], Any, _Result]]) -> _Resul
         outcome.append(result)
         reactor.stop()
 
-    before = {number: signal.getsignal(number) for number in STOPPING}
-    taken = [number for number in STOPPING if before[number] != signal.SIG_IGN]  # nohup, a shell's background job
-    _handle(taken, stop)
     reactor.callWhenRunning(begin)
-    try:
+    with told_to_stop(stop):
         reactor.run(installSignalHandlers=False)  # ours are there already: no signal finds none
-    finally:
-        for number in taken:
-            signal.signal(number, before[number])
     result: Any = outcome[0]
     if isinstance(result, Failure):
         if signals:
             raise interrupted(signals[0]) from result.value
         result.raiseException()
     return result  # type: ignore[no-any-return]
-
-
-def _handle(numbers: Iterable[signal.Signals], handler: Any) -> None:
-    for number in numbers:
-        signal.signal(number, handler)

@@ -6,6 +6,7 @@ from itertools import islice
 from pathlib import Path
 
 import click
+from twisted.internet import reactor
 
 from p2pshare.bitfield import Bitfield
 from p2pshare.cli.notices import notes, show_warnings
@@ -13,6 +14,7 @@ from p2pshare.cli.options import Tiers, examples, json_option, quiet_option
 from p2pshare.cli.peer_options import open_session, peer_options, tell_about, with_trackers
 from p2pshare.cli.progress import make_progress, mode
 from p2pshare.cli.torrent_file import read_torrent
+from p2pshare.cli.transfer import Terms, Transfer
 from p2pshare.errors import VerificationFailed
 from p2pshare.metainfo import Metainfo
 from p2pshare.storage.content import found_at, locate_content
@@ -54,10 +56,6 @@ def command(
     The content is checked first; if a piece of it is wrong nothing is served, and the exit code is 6. It is only
     ever read. Trackers given with -t are asked besides those of the torrent.
     """
-    from twisted.internet import reactor
-
-    from p2pshare.cli.transfer import Terms, Transfer
-
     content = with_trackers(ctx, read_torrent(torrent), trackers)
     place = _nearby(content, torrent) if data is None else locate_content(content, data)
     content = found_at(content, place)

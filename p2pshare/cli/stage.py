@@ -12,7 +12,7 @@ from attrs import define, field
 
 from p2pshare.cli.children import Child
 from p2pshare.cli.exits import Ended, ExitCode, interrupted
-from p2pshare.cli.running import STOPPING
+from p2pshare.cli.signals import STOPPING
 
 PATIENCE = 120.0  # s for any one step, on the slowest of machines
 LOOK_EVERY = 0.05  # s

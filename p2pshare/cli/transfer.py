@@ -14,7 +14,7 @@ from twisted.logger import Logger
 from p2pshare.cli.exits import Ended, ExitCode, interrupted
 from p2pshare.cli.giving_up import no_progress, nobody_found
 from p2pshare.cli.hook import Hook
-from p2pshare.cli.leaving import leave_within, told_to_stop
+from p2pshare.cli.leaving import STOP_WITHIN, leave_within, told_to_stop
 from p2pshare.cli.notices import Say, say_nothing
 from p2pshare.cli.progress import Progress
 from p2pshare.client.goal import FOREVER, SeedGoal
@@ -25,7 +25,6 @@ from p2pshare.swarm.swarm import Swarm
 
 SHOW_EVERY = 0.25  # s; each way of showing keeps its own, slower pace
 _FIRST_LOOK_AT_HOOK = 0.02  # s; most commands are that quick
-STOP_WITHIN = 5.0  # s from the first signal, or from the end of the work, to the end of the process
 _STOP_IN_ORDER_WITHIN = 4.5  # s; the rest is for threads
 _SAY_SO_AFTER = 0.7  # s of stopping
 _ASLEEP = 10.0  # s between two looks: somebody stopped the process (Ctrl-Z), or the machine
@@ -163,14 +162,16 @@ class Transfer:
         self._looked_at = now
         self._seen_anybody = self._seen_anybody or bool(swarm.members)
         if self._is_complete:
-            if self._has_given_enough() and not self._hook_runs:
+            # A look may come between the last piece and what is said and run for it.
+            if self._is_told_complete and self._has_given_enough() and not self._hook_runs:
                 self._end(None)
         elif swarm.state is State.DOWNLOADING and timeout is not None and now - self._progress_at > timeout:
-            self._end(no_progress(swarm, timeout) if self._seen_anybody else nobody_found(swarm, timeout))
+            self._end(no_progress(swarm, timeout, now) if self._seen_anybody else nobody_found(swarm, timeout))
 
     @property
     def _is_complete(self) -> bool:
-        return self._swarm.completed_at is not None
+        swarm = self._swarm
+        return swarm.completed_at is not None and swarm.store.is_complete  # a piece may be lost again
 
     def _has_given_enough(self) -> bool:
         swarm = self._swarm

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+from contextlib import suppress
 from pathlib import Path
 
 from attrs import define, field
@@ -35,15 +36,19 @@ class StateLock:
             raise P2PShareError(f"cannot use the state folder {self.path.parent}: {error.strerror}") from error
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
+        except BlockingIOError as error:
             owner = os.read(descriptor, 20).decode("ascii", "replace").strip() or "unknown"
             os.close(descriptor)
             raise P2PShareError(
                 f"the state in {self.path.parent} is used by another process, {owner}; give this one a state of its own"
             ) from error
-        os.ftruncate(descriptor, 0)
-        os.write(descriptor, b"%d\n" % os.getpid())
+        except OSError as error:  # as on a network disk that knows no locks
+            os.close(descriptor)
+            raise P2PShareError(f"cannot lock {self.path}: {error.strerror}") from error
         self._descriptor = descriptor
+        os.ftruncate(descriptor, 0)
+        with suppress(OSError):  # a full disk: the lock holds all the same, only without a name on it
+            os.write(descriptor, b"%d\n" % os.getpid())
 
     def release(self) -> None:
         """Let others have it; harmless when it was never taken."""

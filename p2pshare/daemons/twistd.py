@@ -1,4 +1,4 @@
-"""What twistd does with errors, done for people: one line on standard error and an exit code."""
+"""What twistd does with errors and with its log, done for people: one line and an exit code, and no detail unasked."""
 
 from __future__ import annotations
 
@@ -6,8 +6,16 @@ import sys
 from collections.abc import Mapping, Sequence
 from typing import Any, NoReturn
 
-from twisted.application.service import IService, MultiService
+from twisted.application.service import IService, IServiceCollection, MultiService
+from twisted.logger import (
+    FilteringLogObserver,
+    ILogObserver,
+    LogLevel,
+    LogLevelFilterPredicate,
+    textFileLogObserver,
+)
 from twisted.python import usage
+from twisted.python.components import Componentized
 
 from p2pshare.errors import ConfigError, P2PShareError
 
@@ -38,6 +46,8 @@ class Started(MultiService):
 
     In the background it is an error instead, which twistd itself tells the terminal it was started from, and which
     takes its pid file away.
+
+    What twistd prints, for want of a file to log into, leaves the debug lines out: there is one for every connection.
     """
 
     def __init__(self, service: IService, twistd: Mapping[str, Any]) -> None:
@@ -48,7 +58,13 @@ class Started(MultiService):
         """
         super().__init__()
         self._in_background = not twistd.get("nodaemon", True)
+        self._prints = not self._in_background and not any(map(twistd.get, ("logfile", "logger", "syslog")))
         service.setServiceParent(self)
+
+    def setServiceParent(self, parent: IServiceCollection) -> None:
+        super().setServiceParent(parent)
+        if self._prints and isinstance(parent, Componentized):  # the application, whose log has not begun yet
+            parent.setComponent(ILogObserver, without_debug(textFileLogObserver(sys.stdout)))
 
     def privilegedStartService(self) -> None:
         try:
@@ -65,6 +81,11 @@ class Started(MultiService):
             if self._in_background:
                 raise
             say_and_exit(error, ERROR)
+
+
+def without_debug(observer: ILogObserver) -> ILogObserver:
+    """Let an observer see what an operator wants to know."""
+    return FilteringLogObserver(observer, [LogLevelFilterPredicate(defaultLogLevel=LogLevel.info)])
 
 
 def say_and_exit(error: Exception, code: int) -> NoReturn:

@@ -10,7 +10,7 @@ from random import Random
 
 from click.testing import CliRunner, Result
 
-from p2pshare.cli.main import cli
+from p2pshare.cli.command_line import cli
 from p2pshare.metainfo import Metainfo, dump
 from p2pshare.storage.create import CreateSettings, create
 

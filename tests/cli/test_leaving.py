@@ -8,7 +8,7 @@ import signal
 from twisted.trial.unittest import SynchronousTestCase
 
 from p2pshare.cli.leaving import told_to_stop
-from p2pshare.cli.running import STOPPING
+from p2pshare.cli.signals import STOPPING
 
 
 class ToldToStopTests(SynchronousTestCase):

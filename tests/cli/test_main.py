@@ -9,9 +9,10 @@ from click.testing import CliRunner, Result
 from twisted.trial.unittest import SynchronousTestCase
 
 from p2pshare import __version__, errors
-from p2pshare.cli import main
+from p2pshare.cli import command_line
 from p2pshare.cli.exits import ABOUT, Ended, ExitCode, explain, interrupted
 from p2pshare.cli.options import json_option
+from p2pshare.cli.signals import Terminated
 from tests.cli.sample import objects, run
 
 
@@ -25,7 +26,7 @@ def run_failing(error: BaseException, *arguments: str) -> Result:
         ctx.meta[ABOUT] = {"name": "big.iso", "percent": 42.0, "event": "progress"}
         raise error
 
-    line = main.CommandLine("p2pshare")
+    line = command_line.CommandLine("p2pshare")
     line.get_command = lambda ctx, name: fail  # type: ignore[method-assign]
     return CliRunner().invoke(line, ["fail", *arguments], prog_name="p2pshare")
 
@@ -49,6 +50,7 @@ class EdgeTests(SynchronousTestCase):
             (interrupted(15), 7),
             (PermissionError(errno.EACCES, "Permission denied", "/x"), 1),
             (KeyboardInterrupt(), 130),
+            (Terminated(), 7),
             (interrupted(2), 130),
         ):
             result = run_failing(error)
@@ -103,7 +105,7 @@ class HelpTests(SynchronousTestCase):
 
     def test_each_command(self) -> None:
         """Each command answers -h, says what it does and shows an example."""
-        for name in main.cli.list_commands(click.Context(main.cli)):
+        for name in command_line.cli.list_commands(click.Context(command_line.cli)):
             result = run(name, "-h")
             self.assertEqual(result.exit_code, 0, name)
             self.assertIn("Examples:", result.output, name)
@@ -111,8 +113,8 @@ class HelpTests(SynchronousTestCase):
 
     def test_alias(self) -> None:
         """get is download."""
-        context = click.Context(main.cli)
-        self.assertIs(main.cli.get_command(context, "get"), main.cli.get_command(context, "download"))
+        context = click.Context(command_line.cli)
+        self.assertIs(command_line.cli.get_command(context, "get"), command_line.cli.get_command(context, "download"))
 
     def test_unknown_command(self) -> None:
         """An unknown command is wrong usage."""

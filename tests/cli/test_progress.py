@@ -14,6 +14,7 @@ from attrs import evolve, frozen
 from click.testing import CliRunner
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from rich.text import Text
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -70,6 +71,11 @@ class AscentTests(SynchronousTestCase):
         """As long as nobody knows how much there is, it is 0."""
         unknown = evolve(Snapshot(), pieces_done=0, pieces_total=0, bytes_done=0, bytes_total=0)
         self.assertEqual(Ascent().percent(unknown), 0.0)
+
+    def test_nothing_but_empty_files(self) -> None:
+        """A content without a byte has no piece; seeded, it is there all the same."""
+        empty = evolve(Snapshot(), state="seeding", pieces_done=0, pieces_total=0, bytes_done=0, bytes_total=0)
+        self.assertEqual(Ascent().percent(empty), 100.0)
 
     @settings(max_examples=100)
     @given(st.lists(st.integers(0, 50), min_size=1))
@@ -231,6 +237,15 @@ class LiveBarTests(SynchronousTestCase):
         bar.close()
         self.assertIn("100.0%", terminal.getvalue())
         self.assertTrue(terminal.getvalue().rstrip().endswith("\x1b[?25h"), "the cursor is not given back")
+
+    def test_room_for_an_echo(self) -> None:
+        """The bar leaves two cells free for the ^C of the terminal, which would otherwise begin a line of its own."""
+        terminal = Terminal()
+        bar = LiveBar(terminal)
+        bar.show(HALF)
+        bar.close()
+        lines = [Text.from_ansi(line).cell_len for line in terminal.getvalue().splitlines()]
+        self.assertEqual(max(lines), 98)
 
     def test_nothing_drawn(self) -> None:
         """Closed before anything was shown, it leaves the terminal alone."""

@@ -11,7 +11,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from p2pshare.cli import stage
 from p2pshare.cli.exits import Ended, ExitCode
-from p2pshare.cli.running import STOPPING
+from p2pshare.cli.signals import STOPPING
 from p2pshare.cli.stage import Interruption, Stage
 
 

@@ -15,7 +15,8 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from p2pshare.addresses import Address
 from p2pshare.cli.exits import Ended, ExitCode
-from p2pshare.cli.transfer import SHOW_EVERY, STOP_WITHIN, Terms, Transfer
+from p2pshare.cli.leaving import STOP_WITHIN
+from p2pshare.cli.transfer import SHOW_EVERY, Terms, Transfer
 from p2pshare.client.goal import FOREVER, NOTHING, SeedGoal
 from p2pshare.client.session import Session
 from p2pshare.client.settings import PeerSettings
@@ -123,6 +124,11 @@ class TransferTestCase(SynchronousTestCase):
             self.successResultOf(self.swarm.store.seal(piece))
             self.swarm.piece_verified(piece)
         self.reactor.advance(0)
+
+    def lose(self, piece: int) -> None:
+        """Let the disk lose a piece that was there."""
+        self.swarm.store.have.discard(piece)
+        self.swarm.trouble.lost(piece)
 
     def meet_somebody(self) -> PeerTransport:
         """Let a peer connect."""
@@ -248,7 +254,22 @@ class TimeoutTests(TransferTestCase):
         self.begin(timeout=20.0)
         self.meet_somebody()
         self.pass_time(20.5 + STOP_WITHIN)  # the peer takes its time to hang up
-        self.assert_ended(ExitCode.TIMED_OUT, "blob: no piece arrived for 20 s, with 1 peer connected")
+        self.assert_ended(ExitCode.TIMED_OUT, "blob: no verified piece for 20 s, with 1 peer connected")
+        self.assertNotIn("--timeout", str(self.transfer.outcome))
+
+    def test_too_slow(self) -> None:
+        """Where bytes do arrive, it says that only whole pieces count, how large they are, and what to do."""
+        self.begin(timeout=20.0)
+        self.meet_somebody()
+        for _ in range(21):
+            self.pass_time(1)
+            self.swarm.down.add(512, self.reactor.seconds())
+        self.pass_time(STOP_WITHIN)
+        self.assert_ended(
+            ExitCode.TIMED_OUT,
+            "blob: no verified piece for 20 s, with 1 peer connected, though ",
+            " B/s arrive: only whole pieces of 16.0 KiB count, so give more with --timeout",
+        )
 
     def test_progress(self) -> None:
         """Every piece is a new lease."""
@@ -356,6 +377,30 @@ class HookTests(TransferTestCase):
         self.pass_time(1)
         self.assert_ended(None)
         self.assertEqual(self.events.count("hook"), 1)
+
+    def test_late_look(self) -> None:
+        """A look that is due between the last piece and its completion does not end it without the command."""
+        hook: Any = SlowHook(self.events, runs=False)
+        self.begin(hook=hook)
+        self.reactor.rightNow += 2 * SHOW_EVERY  # a busy reactor: the look is overdue
+        self.finish(0, 1, 2)
+        self.pass_time(1)
+        self.assert_ended(None)
+        self.assertEqual(self.events.count("hook"), 1)
+
+    def test_once_though_a_piece_was_lost(self) -> None:
+        """Content that lost a piece and became whole again is complete a second time; the command has run."""
+        hook: Any = SlowHook(self.events, runs=False)
+        self.begin(SeedGoal(seconds=10.0), hook=hook)
+        self.finish(0, 1, 2)
+        self.lose(1)
+        self.pass_time(20)
+        self.assertTrue(self.reactor.running, "it ended well with a piece missing")
+        self.finish(1)
+        self.pass_time(1)
+        self.assert_ended(None)
+        self.assertEqual(self.events.count("hook"), 1)
+        self.assertEqual(self.events.count("shown complete"), 1)
 
     def test_bar_is_gone_before(self) -> None:
         """What the command writes stands below the last state, not in the middle of the bar."""

@@ -55,7 +55,7 @@ class PrivateNetwork:
             self._file = _in_a_thread(self._make)
         except (OSError, AttributeError) as error:
             # Not a program, but the same rule: skip with one line, fail where real parts are required.
-            raise real_parts._missing(
+            raise real_parts.missing(
                 f"a private network for Transmission cannot be made (run as root): {error}"
             ) from None
 

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shlex
 import signal
+import socket
+import ssl
 import subprocess
 import sys
 from pathlib import Path
-from subprocess import PIPE
+from subprocess import PIPE, STDOUT
+from threading import Thread
 
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from twisted.trial.unittest import SynchronousTestCase
 
 from p2pshare.cli.exits import ExitCode
 from tests.cli.sample import content, torrent_of
+from tests.discovery.test_zoned_agent import make_certificate
 
 PROJECT = Path(__file__).resolve().parents[2]
 P2PSHARE = [sys.executable, "-c", "from p2pshare.cli.main import main; main()"]
@@ -25,8 +31,10 @@ WAITING = """
 import sys
 from twisted.internet.defer import CancelledError
 from twisted.internet.task import deferLater
+from p2pshare.cli import running
 from p2pshare.cli.exits import explain
-from p2pshare.cli.running import run
+
+running.STOP_WITHIN = float(sys.argv[3])
 
 async def wait(reactor):
     print("waiting", flush=True)
@@ -41,7 +49,7 @@ async def wait(reactor):
         raise
 
 try:
-    print(run(wait))
+    print(running.run(wait))
 except Exception as error:
     message, code = explain(error)
     print(message)
@@ -75,6 +83,33 @@ class ProcessTests(SynchronousTestCase):
         self.assertEqual(done.returncode, ExitCode.DISK_FULL)
         self.assertEqual(done.stderr, "p2pshare: No space left on device\n")
 
+    def test_f110_output_full_of_objects(self) -> None:
+        """As JSON, too: that the error cannot be written as an object is no second error, wherever it came from."""
+        with open("/dev/full", "wb") as full:
+            for arguments, code, said in (
+                (["show", self.file], ExitCode.DISK_FULL, "No space left on device"),
+                (["verify", self.file, "nowhere"], ExitCode.ERROR, "nowhere: "),
+            ):
+                done = subprocess.run(
+                    [*P2PSHARE, *arguments, "--json"],
+                    stdout=full,
+                    stderr=PIPE,
+                    env=ENVIRONMENT,
+                    text=True,
+                    timeout=WAIT,
+                )
+                self.assertEqual(len(done.stderr.splitlines()), 1, done.stderr)
+                self.assertIn(said, done.stderr)
+                self.assertEqual(done.returncode, code)
+
+    def test_f110_all_output_full(self) -> None:
+        """If nothing can be said anywhere, the exit code still tells."""
+        with open("/dev/full", "wb") as full:
+            done = subprocess.run(
+                [*P2PSHARE, "verify", self.file, "nowhere"], stdout=full, stderr=full, env=ENVIRONMENT, timeout=WAIT
+            )
+        self.assertEqual(done.returncode, ExitCode.ERROR)
+
     def test_f110_output_closed(self) -> None:
         """Started without any output or error stream, a command does its work all the same."""
         command = [*P2PSHARE, "verify", self.file.name]
@@ -93,29 +128,76 @@ class ProcessTests(SynchronousTestCase):
 
     def test_interrupted(self) -> None:
         """Ctrl-C while hashing: exit code 130, one line, and no torrent file."""
-        with (self.folder / "huge").open("wb") as huge:
-            huge.truncate(1 << 40)  # sparse; hours of hashing
-        making = subprocess.Popen(
-            [*P2PSHARE, "create", "huge"], cwd=self.folder, stdout=PIPE, stderr=PIPE, env=ENVIRONMENT, text=True
-        )
-        self.addCleanup(making.kill)
-        self.assertTrue(making.stderr.readline().startswith("hashing:"))
+        making = self.begin_hashing()
         making.send_signal(signal.SIGINT)
         _, errors = making.communicate(timeout=WAIT)
         self.assertEqual(making.returncode, ExitCode.INTERRUPTED)
         self.assertEqual(errors.splitlines()[-1], "p2pshare: interrupted")
         self.assertFalse((self.folder / "huge.torrent").exists())
 
+    def test_stopped_while_loading(self) -> None:
+        """A signal that comes before most of the program is loaded is obeyed in the same way."""
+        for number, code, said in (
+            (signal.SIGTERM, ExitCode.UNFINISHED, "p2pshare: stopped before it was finished\n"),
+            (signal.SIGINT, ExitCode.INTERRUPTED, "p2pshare: interrupted\n"),
+        ):
+            loading = (
+                "import os; from p2pshare.cli import main, quick_start;"
+                f"quick_start.load = lambda module: os.kill(os.getpid(), {number:d});"
+                "main.main()"
+            )
+            done = subprocess.run(
+                [sys.executable, "-c", loading], capture_output=True, env=ENVIRONMENT, text=True, timeout=WAIT
+            )
+            self.assertEqual((done.returncode, done.stdout, done.stderr), (code, "", said))
+
+    def test_stopped_without_a_reactor(self) -> None:
+        """SIGTERM while hashing: exit code 7, one line, and no torrent file."""
+        making = self.begin_hashing()
+        making.send_signal(signal.SIGTERM)
+        _, errors = making.communicate(timeout=WAIT)
+        self.assertEqual(making.returncode, ExitCode.UNFINISHED)
+        self.assertEqual(errors.splitlines()[-1], "p2pshare: stopped before it was finished")
+        self.assertFalse((self.folder / "huge.torrent").exists())
+
+    def begin_hashing(self) -> subprocess.Popen[str]:
+        """Let it hash for hours."""
+        with (self.folder / "huge").open("wb") as huge:
+            huge.truncate(1 << 40)  # sparse
+        making = subprocess.Popen(
+            [*P2PSHARE, "create", "huge"], cwd=self.folder, stdout=PIPE, stderr=PIPE, env=ENVIRONMENT, text=True
+        )
+        self.addCleanup(making.kill)
+        self.assertTrue(making.stderr.readline().startswith("hashing:"))
+        return making
+
     def test_quick_commands_import_no_twisted(self) -> None:
         """create, show and verify start fast, as they leave Twisted and rich alone."""
         check = (
-            "import sys, p2pshare.cli.main, p2pshare.cli.create, p2pshare.cli.show, p2pshare.cli.verify;"
+            "import sys, p2pshare.cli.command_line, p2pshare.cli.create, p2pshare.cli.show, p2pshare.cli.verify;"
             "print(sorted({'twisted', 'rich', 'treq'} & sys.modules.keys()))"
         )
+        self.assertEqual(self.printed(check), "[]\n")
+
+    def test_transfers_import_no_more_than_they_need(self) -> None:
+        """What only some transfers use is loaded by these: TLS, the bar, names of hosts beyond ASCII."""
+        late = {"OpenSSL", "cryptography", "service_identity", "rich", "treq"}
+        peers_only = {"hyperlink", "sqlalchemy"}
+        for command in ("download", "seed", "scrape", "tracker"):
+            unwanted = late if command == "tracker" else late | peers_only
+            check = (
+                f"import sys; from p2pshare.cli.quick_start import load; load('p2pshare.cli.{command}');"
+                f"print('twisted.internet.reactor' in sys.modules, sorted({unwanted!r} & sys.modules.keys()))"
+            )
+            self.assertEqual(self.printed(check), "True []\n", command)
+
+    def printed(self, program: str) -> str:
+        """Run a program in a fresh interpreter; tell what it printed."""
         done = subprocess.run(
-            [sys.executable, "-c", check], capture_output=True, env=ENVIRONMENT, text=True, timeout=WAIT
+            [sys.executable, "-c", program], capture_output=True, env=ENVIRONMENT, text=True, timeout=WAIT
         )
-        self.assertEqual(done.stdout, "[]\n")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        return done.stdout
 
 
 class TrackerTests(SynchronousTestCase):
@@ -157,12 +239,73 @@ class TrackerTests(SynchronousTestCase):
         self.assertEqual(done.stderr, f"p2pshare: cannot listen on 127.0.0.1:{port}: Address already in use\n")
 
 
+class HTTPSTests(SynchronousTestCase):
+    """A tracker behind TLS: a process that was started without it loads it now."""
+
+    def setUp(self) -> None:
+        self.certificate = Path(self.mktemp())
+        key, certificate = make_certificate(["localhost"])
+        pem = key.to_cryptography_key().private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+        self.certificate.write_bytes(pem + certificate.to_cryptography().public_bytes(Encoding.PEM))
+        self.server = socket.create_server(("127.0.0.1", 0))
+        serving = Thread(target=self.serve)
+        serving.start()
+        self.addCleanup(serving.join)
+        self.addCleanup(self.server.close)
+        self.addCleanup(self.server.shutdown, socket.SHUT_RDWR)
+
+    def serve(self) -> None:
+        """Answer every request with a scrape that knows no torrent."""
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(self.certificate)
+        while True:
+            try:
+                connection, _ = self.server.accept()
+            except OSError:
+                return
+            with contextlib.suppress(OSError), context.wrap_socket(connection, server_side=True) as talk:
+                talk.recv(4096)
+                talk.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 11\r\n\r\nd5:filesdee")
+
+    def scrape(self, **environment: str) -> subprocess.CompletedProcess[str]:
+        """Ask it."""
+        file, _ = torrent_of(content(Path(self.mktemp())))
+        url = f"https://localhost:{self.server.getsockname()[1]}/announce"
+        return subprocess.run(
+            [*P2PSHARE, "scrape", file, "-t", url],
+            capture_output=True,
+            env={**ENVIRONMENT, **environment},
+            text=True,
+            timeout=WAIT,
+        )
+
+    def test_believed(self) -> None:
+        """With a certificate that the system trusts it is asked."""
+        done = self.scrape(SSL_CERT_FILE=str(self.certificate.absolute()))
+        self.assertIn("does not know this torrent", done.stdout)
+        self.assertEqual((done.returncode, done.stderr), (ExitCode.OK, ""))
+
+    def test_f89_unknown(self) -> None:
+        """With any other it is not, and the reason is told."""
+        done = self.scrape()
+        self.assertIn("no answer: TLS: certificate verify failed", done.stdout)
+        self.assertEqual(done.returncode, ExitCode.NOBODY_FOUND)
+
+
 class StoppingTests(SynchronousTestCase):
     """A command that runs the reactor and is told to stop."""
 
-    def stop(self, number: signal.Signals, *arguments: str, again: bool = False) -> tuple[int, list[str]]:
+    def stop(
+        self, number: signal.Signals, tidies_for: str, result: str, *, within: str = "60", again: bool = False
+    ) -> tuple[int, list[str]]:
         """Start it, signal it once it waits (and again once it stops); tell exit code and what it said meanwhile."""
-        waiting = subprocess.Popen([sys.executable, "-c", WAITING, *arguments], stdout=PIPE, env=ENVIRONMENT, text=True)
+        waiting = subprocess.Popen(
+            [sys.executable, "-c", WAITING, tidies_for, result, within],
+            stdout=PIPE,
+            stderr=STDOUT,
+            env=ENVIRONMENT,
+            text=True,
+        )
         self.addCleanup(waiting.kill)
         self.assertEqual(waiting.stdout.readline(), "waiting\n")
         waiting.send_signal(number)
@@ -182,6 +325,11 @@ class StoppingTests(SynchronousTestCase):
     def test_finished_after_all(self) -> None:
         """What was only waiting to be stopped, such as a seed, ends well."""
         self.assertEqual(self.stop(signal.SIGTERM, "0", "finished"), (0, ["stopping", "tidied up", "well done"]))
+
+    def test_f106_too_slow(self) -> None:
+        """What does not tidy up in time is left as it is, with the exit code of what was not finished."""
+        code, output = self.stop(signal.SIGTERM, "600", "", within="0.1")
+        self.assertEqual((code, output[-1]), (7, "p2pshare: stopped before it was finished"))
 
     def test_f106_second_signal(self) -> None:
         """A second signal ends it at once, whatever it is tidying up."""

@@ -83,7 +83,7 @@ class NobodyTests(EndingTestCase):
         self.assert_complaint(empty, ExitCode.NOBODY_FOUND, f"({answering}: knows nobody else)")
         self.assert_complaint(alone, ExitCode.NOBODY_FOUND, "(2 addresses tried in vain)")
         self.assert_complaint(trackerless, ExitCode.NOBODY_FOUND, "the torrent names no tracker", "-t")
-        self.assert_complaint(stalled, ExitCode.TIMED_OUT, "no piece arrived for 1 s, with 1 peer connected")
+        self.assert_complaint(stalled, ExitCode.TIMED_OUT, "no verified piece for 1 s, with 1 peer connected")
         for folder in "abcde":
             self.assertEqual(os.listdir(self.folder / folder), ["disk.img.part"])
 
@@ -186,13 +186,16 @@ class DiskTests(EndingTestCase):
     def test_one_download_at_a_time(self) -> None:
         """The same torrent into the same folder, while that is under way: exit code 1, naming the process."""
         _, address = self.seed(self.bare)
-        first = self.download(self.bare, "out", "--peer", address, "--limit-down", "400K", "--json")
+        first = self.download(
+            self.bare, "out", "--peer", address, "--limit-down", "400K", "--json", "--seed-until", "forever"
+        )
         first.await_event("progress", lambda event: event["pieces_done"] > 0)
         again = self.download(self.bare, "../" + self.folder.name + "/out/")
         elsewhere = self.download(self.bare, "elsewhere", "--peer", address)
         self.assert_complaint(again, 1, f"process {first.process.pid} works on this torrent in the same folder")
         self.assert_ended(elsewhere)
-        self.assert_ended(first)
+        first.await_event("complete")
+        self.assertEqual(first.told(signal.SIGTERM)[0], 0, first.report())
         self.assert_ended(self.download(self.bare, "out"))
 
 
