@@ -12,6 +12,8 @@ from p2pshare.wire.announce import AnnounceResponse
 LONGEST_INTERVAL = 24 * 3600.0  # seconds; a tracker that asks for more has made a slip of the pen
 FIRST_PAUSE = 15.0  # seconds after a failure, doubled with each further one
 LONGEST_PAUSE = 1800.0
+FIRST_REPLY_WAIT = 15.0  # seconds (BEP 15, "time outs"), doubled with each repetition
+MOST_DOUBLINGS = 8
 
 
 @frozen
@@ -50,6 +52,15 @@ def pause(failures: int, retry_in: float | None, settings: AnnouncerSettings, ra
         return max(retry_in, FIRST_PAUSE)
     doubled = FIRST_PAUSE * 2.0 ** min(failures - 1, 10)
     return min(_moved(min(doubled, LONGEST_PAUSE), settings, random), LONGEST_PAUSE)
+
+
+def reply_wait(resends: int) -> float:
+    """
+    Give the seconds to wait for the reply to a datagram (BEP 15).
+
+    :param resends: how often the same was sent before, in vain.
+    """
+    return FIRST_REPLY_WAIT * 2.0 ** min(resends, MOST_DOUBLINGS)
 
 
 def _moved(wait: float, settings: AnnouncerSettings, random: Random) -> float:

@@ -34,8 +34,8 @@ class Announcer:
     asked when that fails, the next tier when the whole one has failed, and who answers moves to the front of its tier
     (BEP 12). A tracker that failed rests, so that it does not delay the announces to those that work.
 
-    Knows no HTTP, no peers and no pieces: ``describe`` fills the torrent's part of each request (its ``numwant`` None
-    means as many as usual), and ``found`` takes the addresses, names among them.
+    Knows no HTTP, no UDP, no peers and no pieces: ``describe`` fills the torrent's part of each request (its
+    ``numwant`` None means as many as usual), and ``found`` takes the addresses, names among them.
     """
 
     _first_tiers: Iterable[Iterable[str]]  # announce URLs
@@ -129,10 +129,7 @@ class Announcer:
         return tuple(tracker.status(n, now, due) for n, tier in enumerate(self._tiers) for tracker in tier)
 
     def _meet(self, url: str) -> KnownTracker:
-        tracker = KnownTracker(url, self._make_tracker(url))
-        if tracker.client is None:
-            tracker.error = f"{shown(url).partition(':')[0]} trackers are not supported"
-        return tracker
+        return KnownTracker(url, self._make_tracker(url))
 
     def _trackers(self) -> list[KnownTracker]:
         return [tracker for tier in self._tiers for tracker in tier]
@@ -219,7 +216,8 @@ class Announcer:
         retry_in = error.retry_in if isinstance(error, TrackerFailure) else None
         wait = pause(tracker.failures + 1, retry_in, self._settings, self._random)
         if str(error) != tracker.error:
-            self.log.warn("tracker {url}: {error}", url=shown(tracker.url), error=str(error))
+            url = shown(tracker.url)  # most errors begin with it; after a redirect with another one
+            self.log.warn("tracker {url}: {error}", url=url, error=str(error).removeprefix(f"{url}: "))
         tracker.failed(str(error), self._clock.seconds() + wait)
 
     def _take(self, answer: AnnounceResponse) -> None:

@@ -7,8 +7,6 @@ from http import HTTPStatus
 from urllib.parse import unquote_to_bytes, urljoin, urlsplit
 
 from attrs import define, field, frozen
-from OpenSSL import SSL
-from service_identity import VerificationError
 from twisted.internet.defer import Deferred
 from twisted.internet.error import (
     ConnectError,
@@ -55,7 +53,6 @@ _FAILURES = (
     RequestTransmissionFailed,
     ResponseFailed,
     SchemeNotSupported,
-    SSL.Error,
     ValueError,  # a URL or a host name that Twisted refuses to put on the wire
 )
 _WORDS: list[tuple[type[BaseException], str]] = [
@@ -64,7 +61,6 @@ _WORDS: list[tuple[type[BaseException], str]] = [
     (TimeoutError, "no connection in time"),
     (DNSLookupError, "no address found for this host"),
     (ConnectionClosed, "the connection was closed before the answer was complete"),
-    (VerificationError, "TLS: the certificate is for another name"),
     (ValueError, "the answer is not HTTP"),  # from within Twisted's parser
 ]
 # Replies are short and packed already, so compression would save little. Not offering it, and refusing it where it
@@ -110,7 +106,7 @@ async def fetch(agent: ZonedAgent, url: str, limit: int = MAX_REPLY) -> Page:
         except TrackerUnreachable as error:
             raise TrackerUnreachable(f"{shown(url)}: {error}") from error
         except _FAILURES as error:
-            raise TrackerUnreachable(f"{shown(url)}: {_cause(error)}") from error
+            raise TrackerUnreachable(f"{shown(url)}: {_cause(error, url)}") from error
         local_too = local_too and zone is Zone.LOCAL
         location = response.headers.getRawHeaders(b"location")
         if response.code not in _REDIRECTS or not location:
@@ -188,7 +184,7 @@ class _Body(Protocol):
             self.transport.loseConnection()
 
 
-def _cause(error: BaseException) -> str:
+def _cause(error: BaseException, url: str) -> str:
     """Find the words for what went wrong, which is the innermost of Twisted's reasons."""
     if isinstance(error, ValueError):
         return "this is no URL that can be asked for"  # Twisted would repeat all of it, secrets included
@@ -197,8 +193,11 @@ def _cause(error: BaseException) -> str:
     for kind, words in _WORDS:
         if isinstance(error, kind):
             return words
-    if isinstance(error, SSL.Error) and error.args and isinstance(error.args[0], list):
-        return "TLS: " + ", ".join(str(entry[-1]) for entry in error.args[0])
+    if url[:6].lower() == "https:":
+        from p2pshare.discovery import tls  # late, because it is slow: see there
+
+        if (about_tls := tls.explain(error)) is not None:
+            return about_tls
     # A parser's error carries the offending bytes behind its words.
     text = error.args[0] if error.args and isinstance(error.args[0], str) else str(error)
     return printable((text.strip().rstrip(".") or type(error).__name__).encode("utf-8", "backslashreplace"))

@@ -7,7 +7,6 @@ from http import HTTPStatus
 from typing import Any, NoReturn
 from urllib.parse import urlsplit
 
-import hyperlink
 from attrs import define, field
 from twisted.internet.defer import Deferred, DeferredSemaphore, gatherResults
 from twisted.internet.interfaces import IReactorTime
@@ -100,6 +99,8 @@ class HTTPTrackers:
             if urlsplit(url).scheme.lower() not in ("http", "https"):
                 return None
             if not url.isascii():
+                import hyperlink  # late: 3 ms of every start, for names that few trackers have
+
                 url = hyperlink.URL.from_text(url).to_uri().to_text()  # IDNA for the host, UTF-8 for the path
         except ValueError:
             return None

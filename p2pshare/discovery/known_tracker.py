@@ -8,13 +8,15 @@ from typing import Protocol
 from attrs import define, frozen
 from twisted.internet.defer import Deferred
 
+from p2pshare.discovery.fetch import shown
 from p2pshare.wire.announce import AnnounceRequest, AnnounceResponse
 
 NOT_ASKED = "not asked yet"
+SCHEMES = ("http", "https", "udp")  # of trackers that can be asked
 
 
 class TrackerClient(Protocol):
-    """A tracker that can be asked; fails with TrackerError."""
+    """A tracker that can be asked; fails with TrackerFailure, or with TrackerUnreachable, which names the URL."""
 
     def announce(self, request: AnnounceRequest) -> Deferred[AnnounceResponse]:
         """Announce a torrent."""
@@ -47,6 +49,12 @@ class KnownTracker:
     error: str | None = None
     answer: AnnounceResponse | None = None  # the latest
     tracker_id: bytes | None = None  # to be given back in every announce; holds until another one comes
+
+    def __attrs_post_init__(self) -> None:
+        if self.client is None:
+            scheme = shown(self.url).partition(":")[0].lower()
+            known = scheme in SCHEMES
+            self.error = "this is no URL that can be asked for" if known else f"{scheme} trackers are not supported"
 
     def may_be_asked(self, now: float) -> bool:
         """Whether it can be asked, and is not resting after a failure."""

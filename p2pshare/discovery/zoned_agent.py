@@ -7,7 +7,7 @@ from typing import Any
 
 from attrs import define
 from twisted.internet.defer import Deferred
-from twisted.internet.endpoints import HostnameEndpoint, wrapClientTLS
+from twisted.internet.endpoints import HostnameEndpoint
 from twisted.internet.error import ConnectError, DNSLookupError
 from twisted.internet.interfaces import (
     IHostnameResolver,
@@ -16,8 +16,9 @@ from twisted.internet.interfaces import (
     IReactorPluggableNameResolver,
     IStreamClientEndpoint,
 )
+from twisted.internet.protocol import Factory
 from twisted.protocols.policies import ProtocolWrapper, WrappingFactory
-from twisted.web.client import URI, Agent, BrowserLikePolicyForHTTPS, HTTPConnectionPool
+from twisted.web.client import URI, Agent, HTTPConnectionPool
 from twisted.web.error import SchemeNotSupported
 from twisted.web.http_headers import Headers
 from twisted.web.iweb import IAgent, IAgentEndpointFactory, IPolicyForHTTPS, IResponse
@@ -65,10 +66,9 @@ def zoned_agent(
     """
     Build the real agents.
 
-    :param policy: how certificates are checked; None is Twisted's: against the system's roots, with the host's name.
+    :param policy: how certificates are checked; None: against the system's roots, with the host's name.
     :param bind_address: connect from this address of ours instead of whichever the system chooses.
     """
-    policy = policy or BrowserLikePolicyForHTTPS()
     public, local = (
         Agent.usingEndpointFactory(reactor, _ZoneEndpoints(reactor, zone, policy, bind_address), pools[zone])
         for zone in (Zone.PUBLIC, Zone.LOCAL)
@@ -81,7 +81,7 @@ def zoned_agent(
 class _ZoneEndpoints:
     _reactor: Any
     _zone: Zone
-    _policy: IPolicyForHTTPS
+    _policy: IPolicyForHTTPS | None
     _bind_address: str | None
 
     def endpointForURI(self, uri: URI) -> IStreamClientEndpoint:
@@ -89,8 +89,9 @@ class _ZoneEndpoints:
             self._reactor, self._zone, uri.host.decode("ascii"), uri.port, self._bind_address
         )
         if uri.scheme == b"https":
-            creator = self._policy.creatorForNetloc(uri.host, uri.port)
-            endpoint = wrapClientTLS(creator, endpoint, clock=self._reactor)
+            from p2pshare.discovery.tls import over_tls  # late, because it is slow: see there
+
+            endpoint = over_tls(endpoint, self._policy, uri.host, uri.port, self._reactor)
         elif uri.scheme != b"http":
             raise SchemeNotSupported(f"{uri.scheme!r} is neither http nor https")
         return _CappedEndpoint(endpoint)
@@ -147,6 +148,8 @@ class _CappedEndpoint:
         factory = WrappingFactory(protocolFactory)
         factory.protocol = _AnswerCap
         factory.noisy = False
+        if isinstance(protocolFactory, Factory):
+            protocolFactory.noisy = False  # no lines in the log for every connection
         return self._inner.connect(factory).addCallback(_unwrapped)
 
 

@@ -14,6 +14,11 @@ _SEED_SHARE = 4  # of what a leech gets, at least one in four is a seed where th
 # How a member can be reached; and whom one of each kind hears of first: those it can surely reach itself.
 _V4, _V6, _NAME = range(3)
 _ORDER = {_V4: (_V4, _V6, _NAME), _V6: (_V6, _V4, _NAME), _NAME: (_NAME, _V4, _V6)}
+_WITHOUT = {None: None, WIDTH4: _V6, WIDTH6: _V4}
+_ORDERS = {  # by the one width that a reply has room for, and by the asker's kind; a name may turn out to have any
+    width: {asker: tuple(kind for kind in order if kind != without) for asker, order in _ORDER.items()}
+    for width, without in _WITHOUT.items()
+}
 
 
 @frozen
@@ -33,16 +38,19 @@ class Hits:
     named: tuple[PeerEntry, ...] = ()
 
 
-def choose(swarm: Swarm, asker: Contact, is_seed: bool, wanted: int, with_ids: bool) -> Hits:
+def choose(
+    swarm: Swarm, asker: Contact, is_seed: bool, wanted: int, *, with_ids: bool, width: int | None = None
+) -> Hits:
     """
     Choose members at random for one who asks: not itself, and no seeds if it is a seed, as they have no use for it.
 
     :param with_ids: the reply has room for peer_ids.
+    :param width: it has room for addresses of 6 bytes only, or of 18 only; None: for both.
     """
     complete, incomplete = swarm.counts()
     packed4 = packed6 = ids4 = ids6 = b""
     named: tuple[PeerEntry, ...] = ()
-    for kind in _ORDER[_kind(asker)]:
+    for kind in _ORDERS[width][_kind(asker)]:
         if wanted <= 0:
             break
         if kind == _V4:

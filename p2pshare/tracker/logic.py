@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Callable, Container, Iterable, Sequence
 from typing import Protocol
 
-from attrs import define, field
+from attrs import define, field, frozen
 
 from p2pshare.addresses import Address, is_dialable, is_numeric, pack_compact
 from p2pshare.errors import RequestRefused
@@ -26,12 +27,36 @@ class SwarmStore(Protocol):
     def last_seen(self, info_hash: bytes, contact: Contact) -> float | None: ...
 
     def announce(
-        self, request: AnnounceRequest, contact: Contact, wanted: int, most_per_host: int | None, now: float
+        self,
+        request: AnnounceRequest,
+        contact: Contact,
+        wanted: int,
+        most_per_host: int | None,
+        now: float,
+        *,
+        width: int | None = None,
     ) -> Hits: ...
 
     def scrape(self, hashes: Iterable[bytes]) -> dict[bytes, ScrapeCounts]: ...
 
     def newest(self, count: int) -> list[bytes]: ...
+
+
+@frozen(kw_only=True)
+class Carrier:
+    """
+    What carries announces and their replies, as far as the decisions depend on it.
+
+    ``most_peers`` fit into a reply, with addresses of ``width`` bytes only; None: any number, of both families.
+    ``resend_after`` are the seconds after which a client that got no reply may say the same again.
+    """
+
+    most_peers: int | None = None
+    width: int | None = None
+    resend_after: float = math.inf
+
+
+HTTP = Carrier()
 
 
 class AskedTooSoon(RequestRefused):
@@ -69,7 +94,7 @@ class Tracker:
         self._by_address = RateLimit(limits.announces_per_second, limits.announce_burst)
         self._new_torrents = RateLimit(limits.new_torrents_per_hour / 3600, limits.new_torrents_per_hour)
 
-    def announce(self, request: AnnounceRequest, source: Source) -> Hits:
+    def announce(self, request: AnnounceRequest, source: Source, carrier: Carrier = HTTP) -> Hits:
         """
         Take note of a peer, and choose others for it.
 
@@ -80,11 +105,14 @@ class Tracker:
         if source.is_exempt:
             most_per_host = None
         else:
-            self._admit(request, contact, source, now)
+            self._admit(request, contact, source, carrier, now)
             most_per_host = self._settings.limits.peers_per_address
         wanted = self._settings.numwant if request.numwant is None else request.numwant
+        wanted = min(wanted, self._settings.max_numwant)
+        if carrier.most_peers is not None:
+            wanted = min(wanted, carrier.most_peers)
         self.announces += 1
-        return self._store.announce(request, contact, min(wanted, self._settings.max_numwant), most_per_host, now)
+        return self._store.announce(request, contact, wanted, most_per_host, now, width=carrier.width)
 
     def scrape(self, hashes: Sequence[bytes], source: Source) -> dict[bytes, ScrapeCounts]:
         """
@@ -116,14 +144,14 @@ class Tracker:
                 return pack_compact(claimed, request.port) if is_numeric(claimed) else address
         return pack_compact(source.host, request.port)
 
-    def _admit(self, request: AnnounceRequest, contact: Contact, source: Source, now: float) -> None:
+    def _admit(self, request: AnnounceRequest, contact: Contact, source: Source, carrier: Carrier, now: float) -> None:
         """Let a stranger pass who keeps to the limits."""
         self._take_turn(source, now)
         if request.event is Event.STOPPED:
             return
         if request.event is None:
             seen = self._store.last_seen(request.info_hash, contact)
-            gap = self._settings.limits.announce_gap
+            gap = min(self._settings.limits.announce_gap, carrier.resend_after)
             if seen is not None and now - seen < gap:
                 self.refused["announce_gap"] += 1
                 raise AskedTooSoon(f"announced {now - seen:.0f} s ago, less than {gap:g} s", seen + gap - now)

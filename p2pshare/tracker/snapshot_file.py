@@ -1,4 +1,4 @@
-"""The file that a tracker's snapshot is in: old or new whatever happens, never something in between."""
+"""The files that a tracker's snapshots are in: whatever happens at any moment, there is a whole one, old or new."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import struct
 import tempfile
 import zlib
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 
 from p2pshare.errors import StorageError
@@ -19,12 +20,12 @@ _TEMPORARY = ".tmp"
 
 def write_snapshot(path: Path, chunks: Iterable[bytes]) -> None:
     """
-    Replace a snapshot; blocks, so not for the reactor's thread.
+    Put a new snapshot in the place of the old one, which becomes the backup; blocks, so not for the reactor's thread.
 
     The new one is complete on the disk under another name before it takes the old one's place, readable by its owner
     only: it says who shares what.
 
-    :raise OSError: it could not be written; the old one is still there.
+    :raise OSError: it could not be written; the old one is still there, if only as the backup.
     """
     descriptor, temporary = tempfile.mkstemp(_TEMPORARY, f"{path.name}.", path.parent)  # mode 0600
     try:
@@ -39,6 +40,8 @@ def write_snapshot(path: Path, chunks: Iterable[bytes]) -> None:
             file.write(_HEADER.pack(_MAGIC, VERSION, length, checksum))
             file.flush()
             os.fsync(file.fileno())
+        with suppress(FileNotFoundError):  # the first one, or the backup was all there was
+            os.replace(path, backup_of(path))
         os.replace(temporary, path)
     except BaseException:
         os.unlink(temporary)
@@ -46,15 +49,24 @@ def write_snapshot(path: Path, chunks: Iterable[bytes]) -> None:
     _sync_folder(path.parent)
 
 
+def backup_of(path: Path) -> Path:
+    """Name the file that keeps the snapshot before this one."""
+    return path.with_name(f"{path.name}.bak")
+
+
+def clear_away(path: Path) -> None:
+    """Remove what a killed writer may have left behind."""
+    for leftover in path.parent.glob(f"{path.name}.*{_TEMPORARY}"):
+        leftover.unlink()
+
+
 def read_snapshot(path: Path) -> bytes | None:
     """
-    Read a snapshot's body, and clear away what a killed writer may have left behind.
+    Read a snapshot's body.
 
     :return: None when there is no snapshot.
     :raise StorageError: there is one, but it is damaged or was written by another version.
     """
-    for leftover in path.parent.glob(f"{path.name}.*{_TEMPORARY}"):
-        leftover.unlink()
     try:
         content = path.read_bytes()
     except FileNotFoundError:

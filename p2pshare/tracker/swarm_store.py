@@ -41,7 +41,14 @@ class MemorySwarms:
         return None if swarm is None else swarm.last_seen(contact)
 
     def announce(
-        self, request: AnnounceRequest, contact: Contact, wanted: int, most_per_host: int | None, now: float
+        self,
+        request: AnnounceRequest,
+        contact: Contact,
+        wanted: int,
+        most_per_host: int | None,
+        now: float,
+        *,
+        width: int | None = None,
     ) -> Hits:
         """
         Note an announce and choose members for whoever made it.
@@ -49,6 +56,7 @@ class MemorySwarms:
         :param contact: where that one can be reached, whatever the request says.
         :param most_per_host: how many members may share its address; None: any number. One more gets an answer, but is
             not handed out.
+        :param width: choose only members with an address of so many bytes, or with a name; None: any.
         """
         self.changes += 1
         info_hash = request.info_hash
@@ -65,7 +73,8 @@ class MemorySwarms:
             swarm.join(contact, request.peer_id, is_seed, now)
         if event is _COMPLETED:
             swarm.complete(contact)
-        return choose(swarm, contact, is_seed, wanted, not (request.compact or request.no_peer_id))
+        with_ids = not (request.compact or request.no_peer_id)
+        return choose(swarm, contact, is_seed, wanted, with_ids=with_ids, width=width)
 
     def scrape(self, hashes: Iterable[bytes]) -> dict[bytes, ScrapeCounts]:
         """Give the figures of these torrents; zeros for unknown ones."""

@@ -16,7 +16,7 @@ from twisted.python.failure import Failure
 from p2pshare.errors import StorageError
 from p2pshare.tracker import snapshot
 from p2pshare.tracker.settings import TrackerSettings
-from p2pshare.tracker.snapshot_file import read_snapshot, set_aside, write_snapshot
+from p2pshare.tracker.snapshot_file import backup_of, clear_away, read_snapshot, set_aside, write_snapshot
 from p2pshare.tracker.swarm_store import MemorySwarms
 
 Run = Callable[..., "Deferred[Any]"]  # (function, *args): calls it in a thread
@@ -129,18 +129,30 @@ class Upkeep(Service):
             self._saved = changes
 
     def _load(self, path: Path) -> None:
-        try:
-            body = read_snapshot(path)
-            if body is not None:
-                swarms = list(snapshot.decode(body, self._random, self._now()))
-                self._store.swarms.update(swarms)
-                members = sum(len(swarm) for _, swarm in swarms)
-                self.log.info("{peers} peers of {torrents} torrents are back", peers=members, torrents=len(swarms))
-        except StorageError as error:
-            self.log.error("the saved swarms cannot be used: {reason}", reason=str(error))
+        """Take the latest snapshot that can be used: the backup when it is all there is, or all that is whole."""
+        clear_away(path)
+        for each in (path, backup_of(path)):
             try:
-                self.log.error(
-                    "they were set aside as {aside}; peers will come back by themselves", aside=set_aside(path)
-                )
-            except OSError as problem:
-                self.log.error("they cannot be set aside: {reason}", reason=problem.strerror)
+                body = read_snapshot(each)
+                if body is None:
+                    continue
+                swarms = list(snapshot.decode(body, self._random, self._now()))
+            except StorageError as error:
+                self._set_aside(each, error)
+                continue
+            self._store.swarms.update(swarms)
+            members = sum(len(swarm) for _, swarm in swarms)
+            self.log.info(
+                "{peers} peers of {torrents} torrents are back, from {path}",
+                peers=members,
+                torrents=len(swarms),
+                path=str(each),
+            )
+            return
+
+    def _set_aside(self, path: Path, error: StorageError) -> None:
+        self.log.error("the saved swarms cannot be used: {reason}", reason=str(error))
+        try:
+            self.log.error("they were set aside as {aside}; peers will come back by themselves", aside=set_aside(path))
+        except OSError as problem:
+            self.log.error("they cannot be set aside: {reason}", reason=problem.strerror)

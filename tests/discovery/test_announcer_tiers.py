@@ -6,6 +6,7 @@ import math
 from itertools import pairwise
 
 from twisted.internet.defer import Deferred
+from twisted.logger import LogLevel, capturedLogs, formatEvent
 
 from p2pshare.errors import TrackerFailure, TrackerUnreachable
 from p2pshare.wire.announce import AnnounceResponse, Event
@@ -154,6 +155,25 @@ class FailureTests(AnnouncerTestCase):
         self.run_for(1)
         self.assertEqual(len(self.heard), 3)
 
+    def test_url_is_named_once(self) -> None:
+        """A warning names the tracker once, and with it the URL that a redirect led to, where that is another one."""
+        announcer = self.announcer([[A + "?key=secret"]])
+        (tracker,) = self.trackers.values()
+        outcomes = [
+            TrackerUnreachable(f"{A}: connection refused"),
+            TrackerUnreachable(f"{B}: answered 404"),
+            TrackerFailure("go away"),
+        ]
+        tracker.outcome = lambda _: outcomes.pop(0)
+        with capturedLogs() as events:
+            announcer.start()
+            self.run_for(100)
+        self.assertEqual(
+            [formatEvent(event) for event in events if event["log_level"] is LogLevel.warn],
+            [f"tracker {A}: connection refused", f"tracker {A}: {B}: answered 404", f"tracker {A}: go away"],
+        )
+        announcer.stop()
+
     def test_a_bug_in_a_client(self) -> None:
         """A client that raises what it should not is logged, and does not stop the announces."""
         announcer = self.announcer([[A]])
@@ -165,8 +185,8 @@ class FailureTests(AnnouncerTestCase):
         self.assertEqual([time for time, _, _ in self.heard], [0.0, 15.0])
 
     def test_unsupported_trackers(self) -> None:
-        """Trackers of a kind we do not speak are passed over, and people told so."""
-        announcer = self.announcer([["udp://t.test:80/announce", "wss://t.test"], [A]])
+        """Trackers of a kind we do not speak, or without a proper host, are passed over, and people told so."""
+        announcer = self.announcer([["udp://half..name.test:80", "wss://t.test"], [A]])
         announcer.start()
         self.run_for(1)
         self.assertEqual(self.heard, [(0.0, A, STARTED)])
@@ -174,7 +194,7 @@ class FailureTests(AnnouncerTestCase):
         self.assertEqual(
             texts,
             {
-                ("not supported", "udp trackers are not supported", None),
+                ("not supported", "this is no URL that can be asked for", None),
                 ("not supported", "wss trackers are not supported", None),
             },
         )
@@ -182,7 +202,7 @@ class FailureTests(AnnouncerTestCase):
 
     def test_only_unsupported_trackers(self) -> None:
         """With nobody to ask there is no timer."""
-        announcer = self.announcer([["udp://t.test:80"]])
+        announcer = self.announcer([["wss://t.test:80"]])
         announcer.start()
         self.run_for(1)
         self.assertEqual(self.clock.getDelayedCalls(), [])

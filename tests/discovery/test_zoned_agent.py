@@ -17,6 +17,7 @@ from twisted.internet.interfaces import IReactorPluggableNameResolver, IResoluti
 from twisted.internet.protocol import Factory, Protocol
 from twisted.internet.ssl import Certificate, CertificateOptions, trustRootFromCertificates
 from twisted.internet.testing import MemoryReactorClock, StringTransport
+from twisted.logger import capturedLogs
 from twisted.protocols.tls import TLSMemoryBIOFactory
 from twisted.python.failure import Failure
 from twisted.test.iosim import connectedServerAndClient
@@ -193,6 +194,16 @@ class ZonedAgentTests(SynchronousTestCase):
         reactor = Reactor(tracker_test=[["1.2.3.4"]])
         self.fetching(reactor, bind_address="127.0.0.2").addErrback(lambda _: None)
         self.assertEqual(reactor.tcpClients[0][4], ("127.0.0.2", 0))
+
+    def test_quiet(self) -> None:
+        """A connection is no news for the log."""
+        reactor = Reactor(tracker_test=[["1.2.3.4"]])
+        self.fetching(reactor).addErrback(lambda _: None)
+        factory = reactor.tcpClients[0][2]
+        with capturedLogs() as events:
+            factory.doStart()
+            factory.doStop()
+        self.assertEqual(events, [])
 
     def test_other_schemes(self) -> None:
         """A redirect to anything but http and https is refused."""

@@ -12,7 +12,7 @@ from p2pshare.addresses import Address, pack_compact
 from p2pshare.errors import RequestRefused
 from p2pshare.settings import read_networks
 from p2pshare.tracker.hits import Hits
-from p2pshare.tracker.logic import AskedTooSoon, Tracker
+from p2pshare.tracker.logic import HTTP, AskedTooSoon, Carrier, Tracker
 from p2pshare.tracker.settings import TrackerLimits, TrackerSettings
 from p2pshare.tracker.swarm_store import MemorySwarms
 from p2pshare.web.sources import Sources
@@ -50,12 +50,13 @@ class TrackerCase(SynchronousTestCase):
         numwant: int | None = None,
         hostname: str | None = None,
         ip: str | None = None,
+        carrier: Carrier = HTTP,
     ) -> Hits:
         """Let a leech announce."""
         request = AnnounceRequest(
             torrent, peer_id(port), port, left=1, event=event, numwant=numwant, compact=True, hostname=hostname, ip=ip
         )
-        return self.tracker.announce(request, self.sources.of(host))
+        return self.tracker.announce(request, self.sources.of(host), carrier)
 
     def known(self) -> set[bytes | Address]:
         """Tell where the tracker thinks the members are."""
@@ -120,6 +121,13 @@ class NumwantTests(TrackerCase):
         for numwant, count in ((None, 50), (0, 0), (1, 1), (99, 99), (100, 100), (101, 100), (10**9, 100)):
             self.assertEqual(len(cut(self.announce(LAN, 1, numwant=numwant).packed4)), count)
 
+    def test_what_a_reply_has_room_for(self) -> None:
+        """Whoever carries the reply can lower the number, not raise it."""
+        for most, count in ((0, 0), (66, 66), (200, 100), (None, 100)):
+            hits = self.announce(LAN, 1, numwant=1000, carrier=Carrier(most_peers=most))
+            self.assertEqual(len(cut(hits.packed4)), count)
+        self.assertEqual(self.announce(LAN, 1, carrier=Carrier(width=18)).packed4, b"")
+
     def test_settings(self) -> None:
         """Both numbers can be set."""
         self.start(TrackerSettings(numwant=5, max_numwant=7))
@@ -153,6 +161,16 @@ class RateTests(TrackerCase):
         self.assertRaises(AskedTooSoon, self.announce)
         self.clock.advance(10)
         self.announce()
+
+    def test_sent_again(self) -> None:
+        """Where a client that got no reply says the same again, that is not too soon; the gap never grows by it."""
+        for resend_after, gap in ((15.0, 15), (100.0, 30)):
+            carrier = Carrier(resend_after=resend_after)
+            self.announce(carrier=carrier, event=Event.STARTED)
+            self.clock.advance(gap - 1)
+            self.assertRaises(AskedTooSoon, self.announce, carrier=carrier)
+            self.clock.advance(1)
+            self.announce(carrier=carrier)
 
     def test_exempt_networks_need_not_wait(self) -> None:
         """Peers of private networks may announce as often as they like."""

@@ -7,13 +7,14 @@ import stat
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
+from typing import Any
 from unittest import mock
 
 from twisted.trial.unittest import SynchronousTestCase
 
 from p2pshare.errors import StorageError
 from p2pshare.tracker import snapshot_file
-from p2pshare.tracker.snapshot_file import read_snapshot, set_aside, write_snapshot
+from p2pshare.tracker.snapshot_file import backup_of, clear_away, read_snapshot, set_aside, write_snapshot
 
 
 class SnapshotFileTests(SynchronousTestCase):
@@ -33,8 +34,13 @@ class SnapshotFileTests(SynchronousTestCase):
         write_snapshot(self.path, [b"ab", b"", b"cde"])
         self.assertEqual(read_snapshot(self.path), b"abcde")
         self.assertEqual(stat.S_IMODE(self.path.stat().st_mode), 0o600)
-        write_snapshot(self.path, [])
-        self.assertEqual((read_snapshot(self.path), self.names()), (b"", ["swarms"]))
+
+    def test_backup(self) -> None:
+        """The snapshot before is kept, the one before that is not."""
+        for content in (b"1", b"2", b"", b"4"):
+            write_snapshot(self.path, [content])
+        self.assertEqual((read_snapshot(self.path), read_snapshot(backup_of(self.path))), (b"4", b""))
+        self.assertEqual(self.names(), ["swarms", "swarms.bak"])
 
     def test_none_yet(self) -> None:
         """Without a file there is no snapshot, and no error."""
@@ -57,9 +63,10 @@ class SnapshotFileTests(SynchronousTestCase):
 
             return mock.patch.object(os, name, call)
 
+        write_snapshot(self.path, [b"old"])
         with record("fsync"), record("replace"):
             write_snapshot(self.path, [b"x"])
-        self.assertEqual(calls, ["fsync file", "replace", "fsync folder"])
+        self.assertEqual(calls, ["fsync file", "replace", "replace", "fsync folder"])
 
     def test_f91_no_space(self) -> None:
         """If writing fails, at whatever point, the old snapshot is untouched and nothing else is left."""
@@ -75,13 +82,39 @@ class SnapshotFileTests(SynchronousTestCase):
                 self.assertRaises(OSError, write_snapshot, self.path, [b"new"])
         self.assertEqual((read_snapshot(self.path), self.names()), (b"old", ["swarms"]))
 
+    def test_i5_stopped_anywhere(self) -> None:
+        """Wherever writing ends, by an error or by a kill, the old snapshot or the new one can be read."""
+
+        class Killed(BaseException):
+            pass
+
+        for problem in (OSError(5, "Input/output error"), Killed()):
+            for name, number in (("fsync", 1), ("replace", 1), ("replace", 2), ("fsync", 2)):
+                for path in (self.path, backup_of(self.path)):
+                    path.unlink(missing_ok=True)
+                write_snapshot(self.path, [b"old"])
+                real = getattr(os, name)
+                left = iter(range(number - 1, -1, -1))
+
+                def call(*args: object, real: Any = real, left: Any = left, problem: Any = problem) -> object:
+                    if next(left) == 0:
+                        raise problem
+                    return real(*args)
+
+                with mock.patch.object(os, name, call):
+                    self.assertRaises(type(problem), write_snapshot, self.path, [b"new"])
+                found = [read_snapshot(path) for path in (self.path, backup_of(self.path))]
+                self.assertIn(found, ([b"old", None], [None, b"old"], [b"new", b"old"]))
+
     def test_killed_while_writing(self) -> None:
         """What a writer left behind that was killed is cleared away, foreign files are not."""
         write_snapshot(self.path, [b"old"])
+        write_snapshot(self.path, [b"new"])
         (self.folder / "swarms.abc123.tmp").write_bytes(b"half")
         (self.folder / "other.tmp").write_bytes(b"")
-        self.assertEqual(read_snapshot(self.path), b"old")
-        self.assertEqual(self.names(), ["other.tmp", "swarms"])
+        clear_away(self.path)
+        self.assertEqual(read_snapshot(self.path), b"new")
+        self.assertEqual(self.names(), ["other.tmp", "swarms", "swarms.bak"])
 
     def test_f103_damaged(self) -> None:
         """Empty, cut short at any byte, longer, with any bit flipped: a StorageError that names the file."""

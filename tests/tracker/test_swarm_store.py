@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from random import Random
 
+from attrs import evolve
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
 from twisted.trial.unittest import SynchronousTestCase
 
+from p2pshare.addresses import Address, pack_compact
 from p2pshare.tracker.hits import Hits
 from p2pshare.tracker.swarm_store import MemorySwarms
-from p2pshare.wire.announce import AnnounceRequest, Event
+from p2pshare.wire.announce import AnnounceRequest, Event, PeerEntry
 from tests.contracts.swarm_store import OTHER, TORRENT, SwarmStoreContract, cut, peer, peer_id
 
 
@@ -21,6 +23,19 @@ class MemorySwarmsTests(SwarmStoreContract, SynchronousTestCase):
     def make_store(self, **limits: int) -> MemorySwarms:
         """Make an empty store."""
         return MemorySwarms(Random(0).random, **limits)
+
+    def test_addresses_of_one_width(self) -> None:
+        """Where a reply has room for one family, only that one and names are chosen; all are counted."""
+        fourth, sixth, name = pack_compact("10.0.0.9", 1), pack_compact("fd00::9", 1), Address("client1", 1)
+        for number, contact in enumerate((fourth, sixth, name)):
+            self.announce(number, contact=contact)
+        named = (PeerEntry("client1", 1, peer_id(2)),)
+        for asker in (peer(5), pack_compact("fd00::5", 1), Address("client5", 1)):
+            for width, packed in ((6, (fourth, b"")), (18, (b"", sixth)), (None, (fourth, sixth))):
+                request = AnnounceRequest(TORRENT, peer_id(5), 1, left=0, event=Event.STARTED, compact=True)
+                hits = self.store.announce(request, asker, 50, None, 0.0, width=width)
+                self.assertEqual(hits, Hits(1, 3, *packed, named=named))
+            self.store.announce(evolve(request, event=Event.STOPPED), asker, 0, None, 0.0)
 
     def test_changes_are_noticed(self) -> None:
         """Every announce and every loss of members changes the store, looking does not."""

@@ -208,6 +208,29 @@ class TroubleTests(UpkeepCase):
         self.start()
         self.assertEqual(self.incomplete(), 1)
 
+    def test_f103_backup(self) -> None:
+        """When the last snapshot is broken or missing, the one before it is used; when both are broken, none."""
+        self.announce(1)
+        self.pass_time(61)
+        self.announce(2)
+        self.stop()
+        last = self.path.read_bytes()
+        for broken in (b"", last[:-1], b"x" * len(last), None):
+            if broken is None:
+                self.path.unlink(missing_ok=True)  # killed between the two renames
+            else:
+                self.path.write_bytes(broken)
+            with capturedLogs() as events:
+                self.start()
+            self.assertEqual(self.incomplete(), 1)
+            errors = [event for event in events if event["log_level"] is LogLevel.error]
+            self.assertEqual(len(errors), 0 if broken is None else 2)
+            self.assertIn("swarms.bak", str([event.get("path") for event in events]))
+        self.folder.joinpath("swarms.bak").write_bytes(b"")
+        self.start()
+        self.assertFalse(self.store.knows(TORRENT))
+        self.assertIn("swarms.bak.broken", os.listdir(self.folder))
+
     def test_f91_cannot_save(self) -> None:
         """A full disk is reported in one line, the tracker goes on, and saves when there is space again."""
         self.announce(1)
