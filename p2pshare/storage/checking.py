@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container, Iterator
+from collections.abc import Callable, Container, Iterator, Sequence
 
 from attrs import define, field
 from twisted.internet.defer import Deferred, DeferredList
@@ -111,8 +111,9 @@ class ContentCheck:
         """Tell the right pieces from the wrong. In a thread."""
         found: list[tuple[int, bool]] = []
 
-        def compare(piece: int, digest: bytes | None) -> None:
-            found.append((piece, digest == self._metainfo.piece_hash(piece)))
+        def compare(run: range, digests: Sequence[bytes | None]) -> None:
+            for piece, digest in zip(run, digests, strict=True):
+                found.append((piece, digest == self._metainfo.piece_hash(piece)))
 
         hash_pieces(
             self._files.geometry,

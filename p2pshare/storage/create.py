@@ -5,20 +5,39 @@ from __future__ import annotations
 import hashlib
 import os
 import stat
+from bisect import bisect_right
 from collections.abc import Collection, Iterable, Sequence
+from itertools import accumulate
 from pathlib import Path
 
 from attrs import Attribute, evolve, field, frozen
 
 from p2pshare import bencoding
 from p2pshare.errors import ConfigError, MetainfoError, StorageError
-from p2pshare.metainfo import HASH_SIZE, PIECE_LENGTHS, FileEntry, Metainfo, choose_piece_length, compose, parse
+from p2pshare.metainfo import (
+    FILES_LIMIT,
+    HASH_SIZE,
+    PIECE_LENGTHS,
+    FileEntry,
+    Metainfo,
+    choose_piece_length,
+    compose,
+    parse,
+)
 from p2pshare.metainfo_links import TRACKER_LIMIT, TRACKER_SCHEMES, WEB_SEED_LIMIT, WEB_SEED_SCHEMES, usable_url
 from p2pshare.paths import safe_component
 from p2pshare.storage.content import Content
-from p2pshare.storage.hashing import OnProgress, Progress, hash_pieces
+from p2pshare.storage.hashing import OnProgress, Progress, hash_pieces, run_size
 
 SMALLEST_PIECE = 16 * 1024  # one block: smaller pieces only make the torrent file longer
+
+# What the scan of a reader counts: a file is a dict with two keys, an integer and a list with its components.
+_FILE_TOKENS = 7  # and one for each component
+_OTHER_TOKENS = 1000  # the rest of a torrent file, however many trackers it names
+
+
+def _as_tuple(urls: Iterable[str]) -> tuple[str, ...]:
+    return tuple(urls)  # with a signature, which tuple itself does not show to type checkers
 
 
 def _each_once(tiers: Iterable[Iterable[str]]) -> tuple[tuple[str, ...], ...]:
@@ -44,7 +63,7 @@ class CreateSettings:
     private: bool = False  # BEP 27: peers come from these trackers only
     comment: str | None = field(default=None)
     piece_length: int | None = field(default=None)  # None: chosen by size
-    web_seeds: tuple[str, ...] = field(default=(), converter=tuple)  # BEP 19
+    web_seeds: tuple[str, ...] = field(default=(), converter=_as_tuple)  # BEP 19
     name: str | None = field(default=None)  # None: that of the file or folder
     created_by: str | None = field(default=None)
     creation_date: int | None = None  # seconds since 1970; None: not written
@@ -139,6 +158,7 @@ def _look_at(file: Path) -> _Found:
 def _walk(root: Path) -> list[_Found]:
     """Find all regular files below a folder."""
     found: list[_Found] = []
+    seen = 0
     folders: list[tuple[str, ...]] = [()]
     try:
         while folders:
@@ -148,6 +168,9 @@ def _walk(root: Path) -> list[_Found]:
                     if entry.is_dir(follow_symlinks=False):
                         folders.append((*above, _readable(entry.name, root)))
                     elif entry.is_file(follow_symlinks=False):
+                        seen += 1
+                        if seen > FILES_LIMIT:  # too many already: only counted, for memory's sake
+                            continue
                         status = entry.stat(follow_symlinks=False)
                         path = (*above, _readable(entry.name, root))
                         found.append(_Found(path, status.st_size, status.st_mtime_ns))
@@ -155,7 +178,17 @@ def _walk(root: Path) -> list[_Found]:
         raise StorageError(f"{error.filename or root}: {error.strerror}") from error
     if not found:
         raise MetainfoError(f"{root}: a folder without files, not one with something to share")
-    return sorted(found, key=lambda file: [component.encode() for component in file.path])
+    found.sort(key=lambda file: file.path)  # str sorts by code points, which is how their UTF-8 sorts
+    _refuse_too_many(found, seen, root)
+    return found
+
+
+def _refuse_too_many(found: list[_Found], seen: int, root: Path) -> None:
+    """Refuse more files than a reader takes from one torrent: how many depends on how deep they lie."""
+    tokens = accumulate(_FILE_TOKENS + len(file.path) for file in found)
+    allowed = bisect_right(list(tokens), bencoding.MAX_TOKENS - _OTHER_TOKENS)
+    if seen > allowed:
+        raise MetainfoError(f"{root}: too many files: {seen}, not at most {allowed}, which is what one torrent holds")
 
 
 def _readable(name: str, folder: Path) -> str:
@@ -176,7 +209,8 @@ def _describe(found: list[_Found], settings: CreateSettings, name: str, is_singl
     if is_single:
         info["length"] = total
     else:
-        info["files"] = [{"length": file.size, "path": file.path} for file in found]
+        files = [{"length": file.size, "path": file.path} for file in found]
+        info["files"] = bencoding.Raw(bencoding.encode(files))  # once: it goes into the draft and into the result
     if settings.private:
         info["private"] = 1
     return info
@@ -201,12 +235,14 @@ def _hash(draft: Metainfo, found: list[_Found], root: Path, progress: OnProgress
     steps = Progress(progress, geometry.total_length)
     as_found = evolve(draft, files=tuple(FileEntry(file.path, file.size) for file in found))
 
-    def place(piece: int, digest: bytes | None) -> None:
-        if digest is None:
+    def place(run: range, digests: Sequence[bytes | None]) -> None:
+        whole = [digest for digest in digests if digest is not None]
+        if len(whole) < len(run):
+            piece = run[digests.index(None)]
             refuse_changes(geometry.files_of(piece))
             raise StorageError(f"{root}: piece {piece} could not be read to its end")
-        pieces[piece * HASH_SIZE : (piece + 1) * HASH_SIZE] = digest
-        steps.add(geometry.piece_size(piece))
+        pieces[run.start * HASH_SIZE : run.stop * HASH_SIZE] = b"".join(whole)
+        steps.add(run_size(geometry, run))
 
     def give_up(file: int, error: OSError) -> None:
         raise StorageError(f"{'/'.join(found[file].path)}: {error.strerror}") from error

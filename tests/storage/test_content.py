@@ -179,6 +179,16 @@ class OpenContentTests(ContentTestCase):
                 if descriptor is not None:
                     os.close(descriptor)
 
+    def test_small_files_are_fetched_at_once(self) -> None:
+        """The disk is told on opening that a small file will be read; of a large one it is not."""
+        self.write("small", data=b"1")
+        self.write("large", data=bytes(256 * 1024 + 1))
+        advised: list[tuple[object, ...]] = []
+        self.patch(os, "posix_fadvise", lambda _descriptor, *advice: advised.append(advice))
+        for file in range(2):
+            self.read(several("small", "large"), self.folder, file)
+        self.assertEqual(advised, [(0, 0, os.POSIX_FADV_WILLNEED)])
+
     def test_lone_file_by_its_own_path(self) -> None:
         """The content's root is the file itself, whatever its name."""
         self.write("renamed", data=b"1")

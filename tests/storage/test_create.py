@@ -9,6 +9,7 @@ from random import Random
 
 from twisted.trial.unittest import SynchronousTestCase
 
+from p2pshare import bencoding
 from p2pshare.bencoding import decode, encode
 from p2pshare.errors import ConfigError, MetainfoError, StorageError
 from p2pshare.metainfo import Metainfo, dump, parse
@@ -182,6 +183,45 @@ class CreateRefusalTests(FolderTestCase):
         self.write("/".join("d" * 101))
         self.patch(module, "hash_pieces", lambda *_args, **_settings: self.fail("hashed"))
         self.assert_refused(MetainfoError, "info.files[0].path: 101 components deep, not at most 100")
+
+    def test_too_many_files(self) -> None:
+        """More files than a reader takes from one torrent are refused unhashed; deeper ones are fewer."""
+        for number in range(12):
+            self.write(f"{number:02}")
+            self.write(f"deep/er/{number:02}")
+        self.patch(bencoding, "MAX_TOKENS", 1000 + 12 * 8 + 8 * 10)
+        self.assertEqual(self.create("deep").num_pieces, 1)
+        self.patch(module, "hash_pieces", lambda *_args, **_settings: self.fail("hashed"))
+        expected = f"{self.folder}: too many files: 24, not at most 20, which is what one torrent holds"
+        self.assert_refused(MetainfoError, expected)
+
+    def test_far_too_many_files(self) -> None:
+        """Beyond what any torrent may hold files are only counted, so that no folder fills the memory."""
+        for number in range(30):
+            self.write(f"{number}")
+        self.patch(module, "FILES_LIMIT", 20)
+        kept: list[int] = []
+        refuse = module._refuse_too_many
+        self.patch(module, "_refuse_too_many", lambda found, *rest: (kept.append(len(found)), refuse(found, *rest)))
+        expected = f"{self.folder}: too many files: 30, not at most 20, which is what one torrent holds"
+        self.assert_refused(MetainfoError, expected)
+        self.assertEqual(kept, [20])
+
+    def test_as_many_files_as_a_reader_takes(self) -> None:
+        """The most that are allowed make a torrent that can be read, with all that can be beside them."""
+        limit = 1500
+        self.patch(bencoding, "MAX_TOKENS", limit)
+        for number in range((limit - 1000) // 8):
+            self.write(f"{number}", b"")
+        metainfo = self.create(
+            announce_tiers=tuple((f"http://t{number}/",) for number in range(64)),
+            web_seeds=tuple(f"http://w{number}/" for number in range(64)),
+            comment="c",
+            created_by="p",
+            private=True,
+            creation_date=1,
+        )
+        self.assertEqual(parse(dump(metainfo)), metainfo)
 
     def change_while_hashing(self, change: str, path: str = "a") -> None:
         """Let a file change in the middle of the work, and expect an error that names it."""

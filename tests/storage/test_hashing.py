@@ -11,7 +11,8 @@ from random import Random
 from twisted.trial.unittest import SynchronousTestCase
 
 from p2pshare.geometry import Geometry
-from p2pshare.storage.hashing import BUFFER_SIZE, Progress, hash_pieces
+from p2pshare.storage.disk import OSDisk
+from p2pshare.storage.hashing import BUFFER_SIZE, Progress, hash_pieces, run_size
 
 KIB, MIB = 1024, 1024**2
 
@@ -41,7 +42,13 @@ class HashPiecesTests(SynchronousTestCase):
     ) -> dict[int, bytes | None]:
         told: list[tuple[int, bytes | None]] = []
         every = range(geometry.num_pieces) if pieces is None else pieces
-        hash_pieces(geometry, self.open, every, lambda *result: told.append(result), threads=threads)
+        hash_pieces(
+            geometry,
+            self.open,
+            every,
+            lambda run, digests: told.extend(zip(run, digests, strict=True)),
+            threads=threads,
+        )
         self.assertEqual(len(dict(told)), len(told), "no piece is told twice")
         return dict(told)
 
@@ -118,6 +125,49 @@ class HashPiecesTests(SynchronousTestCase):
         self.hashed(Geometry(KIB, self.lengths()))
         self.assertEqual(self.opened, list(range(51)))
 
+    def test_pieces_are_told_in_runs(self) -> None:
+        """Consecutive pieces come together, 4 MiB at most; larger ones, and those with gaps between, come alone."""
+        self.write(bytes(13 * MIB))
+        told: list[range] = []
+        for piece_length, pieces in ((MIB, range(13)), (MIB, (1, 2, 5, 7)), (5 * MIB, range(3))):
+            geometry = Geometry(piece_length, self.lengths())
+            hash_pieces(geometry, self.open, pieces, lambda run, digests: told.append(run), threads=1)
+        expected = [range(4), range(4, 8), range(8, 12), range(12, 13)]
+        expected += [range(1, 3), range(5, 6), range(7, 8)]
+        expected += [range(1), range(1, 2), range(2, 3)]
+        self.assertEqual(told, expected)
+
+    def test_small_files_are_opened_ahead(self) -> None:
+        """Sixteen files are open before the first of them is read, so that the disk can fetch them; no more at once."""
+        events: list[tuple[str, int]] = []
+
+        class Watched(OSDisk):
+            def preadv(self, fd: int, *rest: object) -> int:
+                events.append(("read", fd))
+                return super().preadv(fd, *rest)  # type: ignore[arg-type]
+
+            def close(self, fd: int) -> None:
+                events.append(("close", fd))
+                super().close(fd)
+
+        def opened(file: int) -> int | None:
+            descriptor = self.open(file)
+            assert descriptor is not None
+            events.append(("open", descriptor))
+            return descriptor
+
+        self.write(*(bytes([number]) * 10 for number in range(40)))
+        geometry = Geometry(KIB, self.lengths())
+        told: list[bytes | None] = []
+        hash_pieces(geometry, opened, [0], lambda run, digests: told.extend(digests), threads=1, disk=Watched())
+        self.assertEqual(told, [self.expected(geometry)[0]])
+        self.assertEqual([event for event, _ in events[:32]], ["open"] * 16 + ["read"] * 16)
+        open_now, most = 0, 0
+        for event, _ in events:
+            open_now += {"open": 1, "close": -1}.get(event, 0)
+            most = max(most, open_now)
+        self.assertEqual((open_now, most), (0, 17))  # the last one of the batch before may go on in this one
+
     def test_no_descriptor_is_left_open(self) -> None:
         """All files are closed at the end, also after an error."""
         self.write(b"x" * 100, b"y" * 100)
@@ -138,7 +188,7 @@ class HashPiecesTests(SynchronousTestCase):
             Geometry(10, (100,)),
             refuse,
             range(10),
-            lambda piece, digest: told.append(digest),
+            lambda run, digests: told.extend(digests),
             on_error=lambda file, error: told.append((file, error.strerror)),
             threads=1,
         )
@@ -151,7 +201,7 @@ class HashPiecesTests(SynchronousTestCase):
             Geometry(10, (10,)),
             lambda file: os.open(self.folder, os.O_RDONLY),  # a folder can be opened but not read
             [0],
-            lambda piece, digest: told.append(digest),
+            lambda run, digests: told.extend(digests),
             on_error=lambda file, error: told.append((file, error.strerror)),
             threads=1,
         )
@@ -162,14 +212,24 @@ class HashPiecesTests(SynchronousTestCase):
         self.write(b"a" * 64 * MIB)
         geometry = Geometry(MIB, (64 * MIB,))
         for threads in (1, 3):
-            told: list[int] = []
+            told: list[range] = []
 
-            def stop(piece: int, digest: bytes | None, told: list[int] = told) -> None:
-                told.append(piece)
+            def stop(run: range, digests: object, told: list[range] = told) -> None:
+                told.append(run)
                 raise KeyboardInterrupt
 
             self.assertRaises(KeyboardInterrupt, hash_pieces, geometry, self.open, range(64), stop, threads=threads)
             self.assertEqual(len(told), 1)
+
+
+class RunSizeTests(SynchronousTestCase):
+    """How many bytes consecutive pieces have."""
+
+    def test_the_last_piece_may_be_short(self) -> None:
+        """All pieces count in full but the last of the content; no pieces are no bytes."""
+        geometry = Geometry(10, (25,))
+        sizes = [run_size(geometry, run) for run in (range(2), range(1, 3), range(2, 3), range(0))]
+        self.assertEqual(sizes, [20, 15, 5, 0])
 
 
 class ProgressTests(SynchronousTestCase):
