@@ -6,6 +6,7 @@
 PYTHON ?= python3
 VENV ?= .venv
 ARGS ?=
+BENCH_PAIRS ?= p2pshare,libtorrent,libtorrent:p2pshare,p2pshare:libtorrent,ctorrent:p2pshare,ctorrent:libtorrent,aria2
 
 bin := $(VENV)/bin
 # In this mode the checkout itself is on sys.path; the default one would hide twisted/plugins (docs/adr/0001).
@@ -40,8 +41,19 @@ check: $(VENV)/.installed-dev
 	$(bin)/ruff format --check
 	$(bin)/mypy p2pshare
 
+# Short runs of everything; longer ones: $(bin)/python -m benchmarks.transfer --help. One that exceeds a limit does not
+# keep the others from running.
 bench: $(VENV)/.installed-test
-	@for script in benchmarks/[a-z]*.py; do echo "== $$script"; $(bin)/python "$$script" $(ARGS) || exit 1; done
+	@failed=; \
+	for run in \
+	  'codec' \
+	  'picker --repeats 5' \
+	  'transfer --size 512M --pairs $(BENCH_PAIRS)' \
+	  'transfer --size 128M --swarm 4 --pairs p2pshare,libtorrent,aria2' \
+	  'transfer --size 64M --files 2000 --pairs p2pshare,libtorrent' \
+	  'latency'; \
+	do echo "== $$run"; $(bin)/python -m benchmarks.$$run || failed="$$failed $${run%% *}"; done; \
+	test -z "$$failed" || { echo "beyond a limit, or failed:$$failed" >&2; exit 1; }
 
 crash: $(VENV)/.installed-test
 	$(bin)/python -m tests.system.crash --kills 1000 $(ARGS)

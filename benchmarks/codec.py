@@ -1,20 +1,17 @@
 """
 What the peer wire costs: microseconds of one core per 16 KiB block, or per message, without any socket.
 
-Run ``python -m benchmarks.codec`` from the project's folder; ``--json FILE`` also writes the results down. A block
-received has to cost 2.5 microseconds at most when the transport reads 256 KiB and more at once.
+Run ``python -m benchmarks.codec`` from the project's folder. A block received has to cost 2.5 microseconds at most when
+the transport reads 256 KiB and more at once.
 """
 
 from __future__ import annotations
 
-import argparse
-import json
-import platform
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from statistics import median
 from time import perf_counter
 
+from benchmarks.report import Report, options, print_table
 from p2pshare.geometry import BLOCK_SIZE
 from p2pshare.wire import bep3, messages
 from p2pshare.wire.session import WireSession
@@ -74,18 +71,13 @@ def measure(run: Callable[[], object], count: int) -> dict[str, float]:
 
 
 def main() -> None:
-    """Measure every case, print a table and write the JSON file if one is named."""
-    parser = argparse.ArgumentParser(description="Measure the peer wire codec.")
-    parser.add_argument("--json", metavar="FILE", type=Path, help="also write the results to this file")
-    options = parser.parse_args()
-    results = {}
-    print(f"{'microseconds per block or message':40} {'best':>8} {'median':>8}")
-    for name, count, run in cases():
-        results[name] = measure(run, count)
-        print(f"{name:40} {results[name]['best_us']:8.2f} {results[name]['median_us']:8.2f}")
-    if options.json is not None:
-        report = {"benchmark": "codec", "python": platform.python_version(), "results": results}
-        options.json.write_text(json.dumps(report, indent=2) + "\n")
+    """Measure every case, and print a table."""
+    chosen = options(__doc__).parse_args()
+    report = Report("codec", chosen.json)
+    results = {name: measure(run, count) for name, count, run in cases()}
+    rows = [[name, f"{figures['best_us']:.2f}", f"{figures['median_us']:.2f}"] for name, figures in results.items()]
+    print_table(["microseconds per block or message", "best", "median"], rows)
+    report.finish(results=results)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,1 @@
+"""What p2pshare costs, and how it compares; ``python -m benchmarks.NAME --help``, or ``make bench`` for all of them."""
