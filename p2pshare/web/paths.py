@@ -1,8 +1,9 @@
-"""Which function answers which path."""
+"""Which function answers which path, and whom."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from enum import Enum
 
 from attrs import frozen
 from twisted.web.http import NOT_ALLOWED, NOT_FOUND
@@ -13,12 +14,21 @@ from p2pshare.web.limits import LimitedRequest
 Answer = Callable[[LimitedRequest], "bytes | int"]  # a body, or NOT_DONE_YET
 
 
+class Access(Enum):
+    """Who may ask; ``Paths`` lets everybody ask everything, a ``Dispatcher`` has a guard for the others."""
+
+    OPEN = "everybody, by whatever name they call this host"
+    SAME = "everybody who means this host, and no page of another one"
+    TOKEN = "whoever shows the token, if there is one"
+
+
 @frozen
 class View:
     """What a path does: ``answer`` may be asked by ``methods`` only."""
 
     answer: Answer
     methods: tuple[bytes, ...] = (b"GET",)
+    access: Access = Access.OPEN
 
 
 class Paths(Resource):
@@ -36,20 +46,24 @@ class Paths(Resource):
         self._views = views
 
     def render(self, request: LimitedRequest) -> bytes | int:
-        answer = self._answer(request)
-        if request.method == b"HEAD" and isinstance(answer, bytes):
-            request.setHeader(b"Content-Length", b"%d" % len(answer))
-            return b""  # or twisted.web writes a line into the log
-        return answer
-
-    def _answer(self, request: LimitedRequest) -> bytes | int:
         view = self._views.get(request.path)
-        if view is None:
-            return say(request, NOT_FOUND, "not found")
-        if request.method not in view.methods:
-            request.setHeader(b"Allow", b", ".join(view.methods))
-            return say(request, NOT_ALLOWED, f"only {b' and '.join(view.methods).decode()} can be used here")
+        return as_asked(request, ask(view, request) if view is not None else say(request, NOT_FOUND, "not found"))
+
+
+def ask(view: View, request: LimitedRequest) -> bytes | int:
+    """Let a view answer, if it has something to say to this method."""
+    if request.method in view.methods:
         return view.answer(request)
+    request.setHeader(b"Allow", b", ".join(view.methods))
+    return say(request, NOT_ALLOWED, f"only {b' and '.join(view.methods).decode()} can be used here")
+
+
+def as_asked(request: LimitedRequest, answer: bytes | int) -> bytes | int:
+    """Leave only the length of an answer to HEAD."""
+    if request.method == b"HEAD" and isinstance(answer, bytes):
+        request.setHeader(b"Content-Length", b"%d" % len(answer))
+        return b""  # or twisted.web writes a line into the log
+    return answer
 
 
 def say(request: LimitedRequest, status: int, text: str) -> bytes:

@@ -35,6 +35,11 @@ class RateLimit:
         self._full_at[group] = full_at
         return 0.0
 
+    def wait(self, group: str, now: float) -> float:
+        """Tell the seconds until there is a token for a group, 0 when there is one; takes none."""
+        wait = self._full_at.get(group, now) + (1 - self._burst) / self._rate - now
+        return wait if wait > 1e-9 else 0.0
+
     def _forget(self, now: float) -> None:
         """Make room: drop the full buckets, or all of them when too few are full to be worth the search."""
         self._full_at = {group: full_at for group, full_at in self._full_at.items() if full_at > now}

@@ -21,12 +21,20 @@ class Reply:
 
 
 class Transport(StringTransport):
-    """A transport that notes when it is broken off."""
+    """A transport that notes when it is broken off; told to be ``full``, it has no room until it is drained."""
 
     aborted = False
 
     def abortConnection(self) -> None:
         self.aborted = self.disconnecting = True
+
+    def fill(self) -> None:
+        """Tell the producer that there is no more room, as a socket whose other side does not read."""
+        self.producer.pauseProducing()
+
+    def drain(self) -> None:
+        """Tell it that there is."""
+        self.producer.resumeProducing()
 
 
 class Connection:
@@ -51,6 +59,15 @@ class Connection:
         (reply,) = self.replies(method)
         return reply
 
+    def ask(self, method: str, path: str, *headers: str, body: bytes = b"", host: str = "localhost") -> Reply:
+        """Send a request with a body, and give the answer, which must be there at once."""
+        lines = [f"{method} {path} HTTP/1.1", f"Host: {host}", *headers]
+        if body and not any(line.lower().startswith("content-length") for line in headers):
+            lines.append(f"Content-Length: {len(body)}")
+        self.send("\r\n".join([*lines, "", ""]).encode() + body)
+        (reply,) = self.replies(method)
+        return reply
+
     def replies(self, method: str = "GET") -> list[Reply]:
         """Take the responses that have arrived."""
         data = self.transport.value()
@@ -60,9 +77,12 @@ class Connection:
             head, _, data = data.partition(b"\r\n\r\n")
             status, *lines = head.decode("ascii").split("\r\n")
             headers = {name.lower(): value for name, value in (line.split(": ", 1) for line in lines)}
-            length = 0 if method == "HEAD" else int(headers.get("content-length", 0))
-            replies.append(Reply(int(status.split()[1]), headers, data[:length]))
-            data = data[length:]
+            if "transfer-encoding" in headers and method != "HEAD":
+                body, data = unchunked(data)
+            else:
+                length = 0 if method == "HEAD" or "304 " in status else int(headers.get("content-length", 0))
+                body, data = data[:length], data[length:]
+            replies.append(Reply(int(status.split()[1]), headers, body))
         return replies
 
     @property
@@ -73,3 +93,15 @@ class Connection:
     def lose(self) -> None:
         """Break the connection."""
         self.channel.connectionLost(connectionDone)
+
+
+def unchunked(data: bytes) -> tuple[bytes, bytes]:
+    """Join what came in chunks, as far as it has come; the rest is what follows the last one."""
+    body = b""
+    while data:
+        size, _, data = data.partition(b"\r\n")
+        length = int(size, 16)
+        body, data = body + data[:length], data[length + 2 :]
+        if not length:
+            break
+    return body, data

@@ -12,6 +12,7 @@ from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET
 
 from p2pshare.settings import read_networks
+from p2pshare.web.bodies import Intake, Page, Unwanted
 from p2pshare.web.limits import LimitedSite, WebLimits
 from p2pshare.web.sources import Sources
 from tests.web.connections import Connection
@@ -227,6 +228,146 @@ class BodyTests(SiteCase):
             self.assertTrue(connection.is_closing)
 
 
+class RecordingIntake:
+    """Takes a body in parts; refuses the word ``no``."""
+
+    def __init__(self) -> None:
+        self.events: list[object] = []
+
+    def write(self, data: bytes) -> None:
+        if data == b"no":
+            raise Unwanted(Page(b"not that", status=422, headers=(("X-Why", "a\r\nb"),)), "json_bytes")
+        self.events.append(data)
+
+    def abandon(self) -> None:
+        self.events.append("abandoned")
+
+
+class ByPath:
+    """Lets /large have 100 bytes, /taken be taken by somebody, and /refused have nothing."""
+
+    def __init__(self) -> None:
+        self.intake = RecordingIntake()
+        self.asked: list[tuple[bytes, bytes, int | None]] = []
+
+    def body_limit(self, request: Any, length: int | None) -> tuple[int, Intake | None]:
+        self.asked.append((request.method, request.uri, length))
+        if request.path == b"/refused":
+            raise Unwanted(Page(b"{}", "application/json", 401))
+        if request.path == b"/taken":
+            return 50, self.intake
+        return (100 if request.path == b"/large" else 0), None
+
+    def too_large(self, request: Any, limit: int) -> Page:
+        return Page(b"at most %d" % limit, status=413)
+
+
+class BodiesTests(SiteCase):
+    """Bodies that are decided on one by one, from their header."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.bodies = ByPath()
+        sources = Sources(read_networks(["private"]))
+        self.site = LimitedSite(self.resource, self.limits, sources, self.clock, bodies=self.bodies)
+
+    def post(self, path: str, length: int, body: bytes = b"") -> Connection:
+        """Send a request, or its beginning."""
+        connection = self.connect()
+        connection.send(f"POST {path} HTTP/1.1\r\nContent-Length: {length}\r\n\r\n".encode() + body)
+        return connection
+
+    def test_own_limits(self) -> None:
+        """Each has its own limit, and its own words for what is over it."""
+        (reply,) = self.post("/large?x=y", 100, b"x" * 100).replies()
+        self.assertEqual(reply.body, b"203.0.113.7 " + b"x" * 100)
+        (reply,) = self.post("/large", 101).replies()
+        self.assertEqual((reply.status, reply.body, reply.headers["connection"]), (413, b"at most 100", "close"))
+        self.assertEqual(self.bodies.asked, [(b"POST", b"/large?x=y", 100), (b"POST", b"/large", 101)])
+        self.assertEqual(self.site.hits["body_bytes"], 1)
+
+    def test_no_body(self) -> None:
+        """A request without a body is not asked about."""
+        self.connect().send(REQUEST)
+        self.assertEqual(self.bodies.asked, [])
+
+    def test_refused_before_it_comes(self) -> None:
+        """A body that is not wanted is refused when its header is there."""
+        connection = self.post("/refused", 10)
+        (reply,) = connection.replies()
+        self.assertEqual((reply.status, reply.body, reply.headers["content-type"]), (401, b"{}", "application/json"))
+        self.assertTrue(connection.is_closing)
+
+    def test_taken(self) -> None:
+        """A body may be taken while it comes; then it is not in memory as well."""
+        connection = self.post("/taken", 10, b"01234")
+        connection.send(b"56789")
+        self.assertEqual(self.bodies.intake.events, [b"01234", b"56789"])
+        self.assertEqual(connection.replies()[0].body, b"203.0.113.7 ")
+
+    def test_refused_while_it_comes(self) -> None:
+        """Whoever takes it may have enough of it; a value cannot add a header."""
+        connection = self.post("/taken", 10, b"yes")
+        connection.send(b"no")
+        (reply,) = connection.replies()
+        self.assertEqual((reply.status, reply.body, reply.headers["x-why"]), (422, b"not that", "a b"))
+        self.assertEqual(self.bodies.intake.events, [b"yes", "abandoned"])
+        self.assertEqual(self.site.hits["json_bytes"], 1)
+
+    def test_abandoned(self) -> None:
+        """Who takes it is told when the rest will not come: the client went, was too slow or sent too much."""
+        self.post("/taken", 10, b"012").lose()
+        slow = self.post("/taken", 10, b"012")
+        self.clock.pump([10.0] * 6)
+        self.assertEqual(slow.replies()[0].status, 408)
+        slow.lose()
+        chunked = self.connect()
+        chunked.send(b"POST /taken HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n33\r\n" + b"x" * 51)
+        self.assertEqual(chunked.replies()[0].status, 413)
+        self.assertEqual(self.bodies.intake.events, [b"012", "abandoned"] * 2 + ["abandoned"])
+
+    def test_half_close(self) -> None:
+        """A client that is still sending can read why it is refused: only our half is closed, for 15 seconds."""
+        connection = self.connect()
+        transport: Any = connection.transport
+        closed: list[str] = []
+        transport.loseWriteConnection = lambda: closed.append("ours")
+        connection.send(b"POST /large HTTP/1.1\r\nContent-Length: 101\r\n\r\n")
+        self.assertEqual((closed, connection.is_closing), (["ours"], False))
+        connection.replies()
+        connection.send(b"x" * 101 + REQUEST)
+        self.assertEqual(connection.replies(), [])
+        self.clock.pump([1.0] * 15)
+        self.assertTrue(transport.aborted)
+
+
+class HitTests(SiteCase):
+    """How often each limit was hit."""
+
+    def test_headers(self) -> None:
+        """Headers that are too long, too many or too slow are counted apart."""
+        for data, name in (
+            (b"GET /" + b"a" * 9000, "header_bytes"),
+            (b"GET / HTTP/1.1\r\n" + b"A: %s\r\n" % (b"a" * 1000) * 9, "header_bytes"),
+            (b"GET / HTTP/1.1\r\n" + b"A: b\r\n" * 65 + b"\r\n", "headers"),
+        ):
+            before = self.site.hits[name]
+            self.connect().send(data)
+            self.assertEqual(self.site.hits[name], before + 1)
+        self.connect().send(b"GET / HTTP/1.1\r\nA")
+        self.clock.pump([1.0] * 10)
+        self.connect().send(b"POST / HTTP/1.1\r\nContent-Length: 5\r\n\r\n")
+        self.clock.pump([1.0] * 60)
+        self.assertEqual((self.site.hits["header_deadline"], self.site.hits["body_deadline"]), (1, 1))
+
+    def test_connections(self) -> None:
+        """So are connections that were not wanted."""
+        self.site = self.make_site(WebLimits(connections=2, connections_per_address=1))
+        for host in (STRANGER, STRANGER, "203.0.113.8", "203.0.113.9"):
+            self.connect(host)
+        self.assertEqual(self.site.hits, {"connections_per_address": 1, "connections": 1})
+
+
 class ConnectionTests(SiteCase):
     """How many connections there may be."""
 
@@ -307,3 +448,15 @@ class LogTests(SiteCase):
             line = log.read()
         self.assertIn('"GET /some/path HTTP/1.1" 200', line)
         self.assertNotIn("1970", line)  # the time of day, not the clock's
+
+    def test_f75_no_token_in_it(self) -> None:
+        """A token in a URL, or in the one that led here, does not stay in a file."""
+        path = self.mktemp()
+        self.site = LimitedSite(self.resource, self.limits, Sources(read_networks([])), self.clock, path)
+        self.site.startFactory()
+        self.connect().get("/page?a=b&token=secret&c=d", "Referer: http://h/?token=secret")
+        self.site.stopFactory()
+        with open(path, encoding="ascii") as log:
+            line = log.read()
+        self.assertNotIn("secret", line)
+        self.assertIn("/page?a=b&token=***&c=d HTTP/1.1", line)

@@ -1,0 +1,262 @@
+"""Tests of p2pshare.web.files: downloads over a connection."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+from twisted.internet.defer import Deferred, succeed
+
+from p2pshare.errors import StorageError
+from p2pshare.web.files import CHUNK, DiskFile, download
+from p2pshare.web.paths import Access
+from p2pshare.web.ranges import Version
+from p2pshare.web.replies import Refused, Streamed
+from p2pshare.web.routes import Call, Route
+from tests.web.connections import Connection
+from tests.web.serving import ServedCase, run_now
+
+DATA = bytes(range(256)) * 1024  # four chunks
+
+
+class FakeContent:
+    """Bytes that can be read; slow ones when :meth:`deliver` says so."""
+
+    def __init__(self, data: bytes = DATA, slow: bool = False) -> None:
+        self.data, self.slow = data, slow
+        self.version = Version(len(data), '"tag"', 784111777.0)
+        self.reads: list[tuple[int, int]] = []
+        self.waiting: list[tuple[Deferred[bytes], bytes]] = []
+        self.closed = 0
+
+    def read(self, start: int, length: int) -> Deferred[bytes]:
+        self.reads.append((start, length))
+        data = self.data[start : start + length]
+        if not self.slow:
+            return succeed(data)
+        self.waiting.append((Deferred(), data))
+        return self.waiting[-1][0]
+
+    def deliver(self) -> None:
+        """Finish the read that waits."""
+        waiting, data = self.waiting.pop()
+        waiting.callback(data)
+
+    def close(self) -> None:
+        self.closed += 1
+
+
+class DownloadCase(ServedCase):
+    """Has a file that can be downloaded."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.content = FakeContent()
+        self.sent: list[int] = []
+        self.serve([Route("GET", "/download/{id}", self.answer, "", Access.SAME)])
+
+    async def answer(self, call: Call[Any, Any]) -> Streamed:
+        """Send the file, which is known by its number and not by its name."""
+        if call.params["id"] != "1":
+            raise Refused(404, "File not found")
+        return download(self.content, "a é.bin", self.clock, 60.0, self.hits, over=self.sent.append)
+
+    def begun(self) -> Connection:
+        """A connection on which a download has begun; its transport is full after each write."""
+        connection = self.connect()
+        write = connection.transport.write
+
+        def write_and_fill(data: bytes) -> None:
+            write(data)
+            if connection.transport.producer is not None:
+                connection.transport.fill()
+
+        connection.transport.write = write_and_fill
+        connection.send(b"GET /download/1 HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        return connection
+
+
+class WholeTests(DownloadCase):
+    """Files as a whole."""
+
+    def test_file(self) -> None:
+        """A file comes with its length, tag, date and the name to save it under; it is closed."""
+        reply = self.get("/download/1")
+        self.assertEqual((reply.status, reply.body), (200, DATA))
+        self.assertEqual(reply.headers["content-length"], str(len(DATA)))
+        self.assertEqual(reply.headers["etag"], '"tag"')
+        self.assertEqual(reply.headers["last-modified"], "Sun, 06 Nov 1994 08:49:37 GMT")
+        self.assertEqual(reply.headers["accept-ranges"], "bytes")
+        self.assertEqual(
+            reply.headers["content-disposition"], "attachment; filename=\"a e.bin\"; filename*=UTF-8''a%20%C3%A9.bin"
+        )
+        self.assertEqual((self.content.closed, self.sent), (1, [len(DATA)]))
+
+    def test_empty(self) -> None:
+        """So does one without a byte."""
+        self.content = FakeContent(b"")
+        reply = self.get("/download/1")
+        self.assertEqual((reply.status, reply.headers["content-length"], reply.body), (200, "0", b""))
+
+    def test_head(self) -> None:
+        """HEAD reads nothing."""
+        reply = self.ask("HEAD", "/download/1")
+        self.assertEqual((reply.status, reply.headers["content-length"]), (200, str(len(DATA))))
+        self.assertEqual((self.content.reads, self.content.closed), ([], 1))
+
+    def test_unchanged(self) -> None:
+        """A client that has it already gets a 304 and no bytes."""
+        reply = self.get("/download/1", 'If-None-Match: "tag"')
+        self.assertEqual((reply.status, reply.body, reply.headers["etag"]), (304, b"", '"tag"'))
+        self.assertNotIn("content-length", reply.headers)
+        self.assertEqual((self.content.reads, self.content.closed), ([], 1))
+
+    def test_keeps_the_connection(self) -> None:
+        """Several downloads go over one connection."""
+        connection = self.connect()
+        for _ in range(2):
+            self.assertEqual(connection.ask("GET", "/download/1").body, DATA)
+        self.assertFalse(connection.is_closing)
+
+    def test_f71_no_paths(self) -> None:
+        """A path in the place of a number leads nowhere."""
+        for name in ("..%2f..%2fetc%2fpasswd", "%252e%252e", "..%5c..", "%00", "%2fetc%2fpasswd"):
+            self.assertEqual(self.refused(self.get(f"/download/{name}"), 404), "File not found")
+
+
+class PartTests(DownloadCase):
+    """Parts of files."""
+
+    def test_part(self) -> None:
+        """A range is 206, with where it lies; nothing else is read."""
+        reply = self.get("/download/1", "Range: bytes=300-309")
+        self.assertEqual((reply.status, reply.body), (206, DATA[300:310]))
+        self.assertEqual(reply.headers["content-range"], f"bytes 300-309/{len(DATA)}")
+        self.assertEqual((reply.headers["content-length"], self.content.reads), ("10", [(300, 10)]))
+
+    def test_f72_unsatisfiable(self) -> None:
+        """A range of which there is nothing is 416, with the size."""
+        reply = self.get("/download/1", f"Range: bytes={len(DATA)}-")
+        self.assertEqual((reply.status, reply.body), (416, b""))
+        self.assertEqual(reply.headers["content-range"], f"bytes */{len(DATA)}")
+        self.assertEqual((self.content.reads, self.content.closed), ([], 1))
+
+    def test_f72_many_ranges(self) -> None:
+        """A thousand ranges are one answer of the size of the file."""
+        reply = self.get("/download/1", "Range: bytes=" + ",".join(["0-"] * 1000))
+        self.assertEqual((reply.status, len(reply.body)), (200, len(DATA)))
+
+    def test_changed_meanwhile(self) -> None:
+        """A client that wants to go on with an older version gets the new one from its beginning."""
+        reply = self.get("/download/1", "Range: bytes=300-309", 'If-Range: "older"')
+        self.assertEqual((reply.status, len(reply.body)), (200, len(DATA)))
+
+
+class FlowTests(DownloadCase):
+    """Downloads to clients that are slower than the disk, and the other way round."""
+
+    def test_back_pressure(self) -> None:
+        """Nothing is read before the transport has room for it."""
+        connection = self.begun()
+        for count in range(1, 5):
+            self.assertEqual(len(self.content.reads), count)
+            self.clock.advance(30)
+            connection.transport.drain()
+        (reply,) = connection.replies()
+        self.assertEqual((reply.body, self.content.closed), (DATA, 1))
+
+    def test_f72_stalled(self) -> None:
+        """A client that takes nothing for 60 seconds is cut off, and the file is closed."""
+        connection = self.begun()
+        self.clock.advance(59)
+        connection.transport.drain()
+        self.clock.advance(59)
+        self.assertFalse(connection.transport.aborted)
+        self.clock.advance(1)
+        self.assertTrue(connection.transport.aborted)
+        self.assertEqual(self.hits["file_stall"], 1)
+        connection.lose()
+        self.assertEqual((self.content.closed, self.sent), (1, [2 * CHUNK]))
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+
+    def test_client_goes_away(self) -> None:
+        """When the client goes, nothing more is read, and the file is closed; while the disk works, too."""
+        self.content = FakeContent(slow=True)
+        connection = self.connect()
+        connection.send(b"GET /download/1 HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        self.content.deliver()
+        connection.lose()
+        self.assertEqual((len(self.content.reads), self.content.closed, self.sent), (2, 1, [CHUNK]))
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+
+    def test_shorter_than_it_was(self) -> None:
+        """A file that loses its end under us ends the connection: the client must not take it for whole."""
+        self.content.data = DATA[: CHUNK + 5]
+        connection = self.connect()
+        connection.send(b"GET /download/1 HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        self.assertTrue(connection.is_closing)
+        self.assertEqual((self.content.closed, self.sent), (1, [CHUNK + 5]))
+        self.assertEqual(len(self.flushLoggedErrors(StorageError)), 1)
+
+    def test_gone_before_it_began(self) -> None:
+        """A file that was opened for a client that has gone is closed."""
+        content = self.content
+
+        async def stubborn(call: Call[Any, Any]) -> Streamed:
+            self.connection.lose()
+            return download(content, "x", self.clock, 60.0, self.hits)
+
+        self.serve([Route("GET", "/x", stubborn, "", Access.OPEN)])
+        self.connection = self.connect()
+        self.connection.send(b"GET /x HTTP/1.1\r\n\r\n")
+        self.assertEqual((content.closed, content.reads), (1, []))
+
+
+class DiskFileTests(ServedCase):
+    """Files on disk."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.path = Path(self.mktemp())
+        self.path.write_bytes(b"0123456789")
+        os.utime(self.path, ns=(0, 1_500_000_000_123_456_789))
+
+    def open(self) -> Deferred[DiskFile]:
+        """Open it."""
+        return Deferred.fromCoroutine(DiskFile.open(self.path, run_now))
+
+    def test_reading(self) -> None:
+        """It is read anywhere; beyond its end there is nothing."""
+        file = self.successResultOf(self.open())
+        self.assertEqual((file.version.size, int(file.version.modified)), (10, 1_500_000_000))
+        self.assertEqual(self.successResultOf(file.read(2, 3)), b"234")
+        self.assertEqual(self.successResultOf(file.read(8, 100)), b"89")
+        self.assertEqual(self.successResultOf(file.read(10, 1)), b"")
+        self.successResultOf(file.close())
+        self.successResultOf(file.close())
+        self.assertEqual(self.successResultOf(file.read(0, 1)), b"")
+
+    def test_tags(self) -> None:
+        """A file that was written to has another tag, one that was not has the same."""
+        first = self.successResultOf(self.open())
+        second = self.successResultOf(self.open())
+        os.utime(self.path, ns=(0, 1_500_000_000_123_456_790))
+        third = self.successResultOf(self.open())
+        self.assertEqual(first.version.etag, second.version.etag)
+        self.assertNotEqual(first.version.etag, third.version.etag)
+        for file in (first, second, third):
+            file.close()
+
+    def test_f71_not_a_file(self) -> None:
+        """A link, a folder, a pipe and nothing at all are refused."""
+        self.path.unlink()
+        for make in (lambda: None, self.path.mkdir):
+            make()
+            self.failureResultOf(self.open(), StorageError)
+        self.path.rmdir()
+        self.path.symlink_to("/etc/passwd")
+        self.failureResultOf(self.open(), StorageError)
+        self.path.unlink()
+        os.mkfifo(self.path)
+        self.failureResultOf(self.open(), StorageError)
