@@ -7,7 +7,7 @@ import { SwarmPanel } from "/static/swarms.js";
 import { OnlinePanel } from "/static/online.js";
 import { UploadPanel } from "/static/upload.js";
 
-const NOTHING = { total_peers: 0, online_peers: 0, total_files: 0, total_downloads: 0, network_health: 0 };
+const NOTHING = { is_missing: true, total_peers: 0, online_peers: 0, total_files: 0, total_downloads: 0, network_health: 0 };
 const KEPT_EVENTS = 30;
 
 function Dashboard() {
@@ -80,7 +80,7 @@ function Dashboard() {
       </div>
       <div class="column">
         <${UploadPanel} toast=${toast} onDone=${soonFiles} />
-        <${OnlinePanel} online=${stats.online_peers} swarms=${swarms} />
+        <${OnlinePanel} online=${stats.online_peers} swarms=${swarms} isLoaded=${!stats.is_missing} />
         <${PeerPanel} peers=${peers} />
         <${ActivityPanel} events=${events} />
       </div>

@@ -1,14 +1,15 @@
 // How many are here, since this page was opened.
 
-import { html, Panel, useEffect, useRef } from "/static/base.js";
+import { count, html, Panel, useEffect, useRef } from "/static/base.js";
 import uPlot from "/static/vendor/uplot.js";
 
+const SHORTEST = 60; // seconds shown
 const KEPT = 360; // points, one for each change or ten seconds
 
 const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 
 /** A chart of the peers online and of the members of all swarms. */
-export function OnlinePanel({ online, swarms }) {
+export function OnlinePanel({ online, swarms, isLoaded }) {
   const place = useRef(null);
   const plot = useRef(null);
   const points = useRef([[], [], []]);
@@ -22,9 +23,13 @@ export function OnlinePanel({ online, swarms }) {
     plot.current = new uPlot({
       width: box.clientWidth,
       height: 150,
-      scales: { y: { range: (_, low, high) => [0, Math.max(4, high)] } },
+      legend: { show: false },
+      scales: {
+        x: { range: (_, low, high) => [Math.min(low, high - SHORTEST), high] },
+        y: { range: (_, low, high) => [0, Math.max(4, high)] },
+      },
       axes: [axis, { ...axis, size: 36 }],
-      series: [{}, { label: "peers online", stroke: () => colour("--good"), width: 2 }, { label: "in swarms", stroke: () => colour("--accent"), width: 2 }],
+      series: [{}, { stroke: () => colour("--good"), width: 2 }, { stroke: () => colour("--accent"), width: 2 }],
     }, points.current, box);
     const fit = new ResizeObserver(() => plot.current.setSize({ width: box.clientWidth, height: 150 }));
     fit.observe(box);
@@ -47,7 +52,11 @@ export function OnlinePanel({ online, swarms }) {
     for (const series of points.current) if (series.length > KEPT) series.shift();
     plot.current?.setData(points.current);
   };
-  useEffect(note, [online, members]);
+  useEffect(() => { if (isLoaded) note(); }, [online, members, isLoaded]);
 
-  return html`<${Panel} title="Online" id="online"><div class="figure" ref=${place}></div><//>`;
+  return html`
+    <${Panel} title="Online" id="online">
+      <div class="figure" ref=${place} aria-hidden="true"></div>
+      <p class="legend"><span class="good">${count(online)} peers online</span> <span class="accent">${count(members)} in swarms</span></p>
+    <//>`;
 }

@@ -140,7 +140,7 @@ export function CopyButton({ text, name, onDone }) {
     await navigator.clipboard.writeText(text);
     onDone(`${name} copied`);
   };
-  return html`<button type="button" onClick=${copy}>${name}</button>`;
+  return html`<button type="button" class="link" onClick=${copy}>${name}</button>`;
 }
 
 /** Light or dark: as the system has it, until somebody chooses. */
