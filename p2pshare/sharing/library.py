@@ -79,6 +79,7 @@ class Library(Service):
     bytes_read: int = field(init=False, default=0)
     is_known: bool = field(init=False, default=False)  # one round is complete
     _former: dict[str, SharedFile] = field(init=False, factory=dict)  # what is read again was this
+    on_folders: Callable[[Sequence[str]], object] | None = field(init=False, default=None)  # told of each look's
     _listeners: list[Listener] = field(init=False, factory=list)
     _next: IDelayedCall | None = field(init=False, default=None)
     _is_looking: bool = field(init=False, default=False)
@@ -161,6 +162,8 @@ class Library(Service):
     async def _look(self) -> float:
         """Look once, and read what is new; gives the seconds until the next look."""
         seen: Survey = await self._run(survey, self.folder)
+        if self.on_folders is not None:
+            self.on_folders(seen.folders)
         self.problems = _only(self.problems, seen.files.keys() | seen.problems.keys())
         self._complain(seen.problems)
         gone = self.files.keys() - seen.files.keys()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from attrs import frozen
@@ -33,10 +33,15 @@ class Stamp:
 
 @frozen
 class Survey:
-    """What was seen in one look: files by their path below the folder, and what could not be taken, with the reason."""
+    """
+    What was seen in one look, by the path below the folder.
+
+    ``folders`` are all that were looked into, "" for the folder itself.
+    """
 
     files: Mapping[str, Stamp]
-    problems: Mapping[str, str]
+    problems: Mapping[str, str]  # what could not be taken, and why
+    folders: Sequence[str] = ()
 
 
 def survey(folder: Path) -> Survey:
@@ -49,16 +54,17 @@ def survey(folder: Path) -> Survey:
     """
     files: dict[str, Stamp] = {}
     problems: dict[str, str] = {}
+    folders = [""]
     root = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
-        for name, status in _below(root, "", 0, problems.__setitem__):
+        for name, status in _below(root, "", 0, problems.__setitem__, folders):
             if len(files) == MOST:
                 problems[name] = f"not shared, nor what comes after it: {MOST} files at most"
                 break
             files[name] = Stamp.of(status)
     finally:
         os.close(root)
-    return Survey(files, problems)
+    return Survey(files, problems, folders)
 
 
 def is_wanted(name: str) -> bool:
@@ -97,7 +103,7 @@ def _enter(name: str, folder: int) -> int:
 
 
 def _below(
-    folder: int, prefix: str, depth: int, complain: Callable[[str, str], object]
+    folder: int, prefix: str, depth: int, complain: Callable[[str, str], object], folders: list[str]
 ) -> Iterator[tuple[str, os.stat_result]]:
     """Give the files of an open folder, and of those in it."""
     with os.scandir(folder) as entries:
@@ -120,8 +126,9 @@ def _below(
                     complain(name, f"more than {DEEPEST} folders inside each other")
                     continue
                 inner = _enter(entry.name, folder)
+                folders.append(name)
                 try:
-                    yield from _below(inner, f"{name}/", depth + 1, complain)
+                    yield from _below(inner, f"{name}/", depth + 1, complain, folders)
                 finally:
                     os.close(inner)
         except OSError as error:  # gone since, or not for us
