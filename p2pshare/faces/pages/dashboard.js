@@ -49,6 +49,10 @@ function Dashboard() {
     } else if (message.type === "file_registered") {
       toast(`New file: ${message.data.filename}`);
       soonFiles();
+    } else if (message.type === "file_unregistered") {
+      soonFiles();
+    } else if (message.type === "peer_offline") {
+      soonPeers();
     }
   };
   const isLive = useSocket("/ws", hear, loadAll);

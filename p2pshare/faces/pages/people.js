@@ -29,6 +29,8 @@ function told(event) {
   switch (event.type) {
     case "peer_registered": return `${about.address}:${about.port} joined`;
     case "file_registered": return `${about.filename} is shared`;
+    case "file_unregistered": return `${about.filename} is no longer shared`;
+    case "peer_offline": return `${about.address}:${about.port} is offline`;
     case "completed": return `${about.name ?? about.info_hash} was fetched completely`;
     default: return event.type.replaceAll("_", " ");
   }
