@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import json
 import shlex
+import signal
 import sys
 import tempfile
 import time
@@ -94,14 +95,17 @@ class Course:
             first = watch([seed, leech], [done], base + BEGUN, PATIENCE)
             end = time.monotonic()
             taken = bystanders.taken
+            files = {role: work / f"{role}.json" for role in ("leech", "seed")}
             for running in (seed, leech):
                 running.look()
+                running.signal(signal.SIGUSR1)  # while they run: how they end is not what is measured
+            wait_for(list(files.values()), [seed, leech], PATIENCE)
             started.stop()
         wrong = difference(self._content, copy / self._content.name)
         if wrong is not None:
             raise ProgramFailed(f"the copy: {wrong}")
         (copy / self._content.name).unlink()
-        seen = {role: _read(work / f"{role}.json", one, first, end) for role, one in (("leech", leech), ("seed", seed))}
+        seen = {role: _read(files[role], one, first, end) for role, one in (("leech", leech), ("seed", seed))}
         return Turn(self._content.stat().st_size / (end - first) / 1e6, taken, seen)
 
     def _start_seed(self, started: Programs, work: Path, deaf: int) -> tuple[Running, int]:

@@ -1,14 +1,15 @@
 """
 A command of p2pshare with a probe in its reactor: ``python -m benchmarks.probed FILE p2pshare|twistd ARGUMENT…``.
 
-Runs the command as it is, and on top of it a timer every 5 milliseconds that sees how late it comes. When the reactor
-stops, FILE gets what it saw. A second thread looks where the reactor is when it has not come for longer than 20
-milliseconds: that is what keeps it.
+Runs the command as it is, and on top of it a timer every 5 milliseconds that sees how late it comes. SIGUSR1 ends that,
+and FILE appears with all that was seen; the command goes on. A second thread looks where the reactor is when it has not
+come for longer than 20 milliseconds: that is what keeps it.
 """
 
 from __future__ import annotations
 
 import json
+import signal
 import sys
 import time
 import traceback
@@ -99,6 +100,14 @@ def where(frame: FrameType) -> str:
     return " < ".join(calls[:5]) or "elsewhere"
 
 
+def tell(file: Path, probe: Probe, witness: Witness) -> None:
+    """Write down what was seen, so that whoever finds the file finds all of it there."""
+    witness.stop()
+    half = file.with_suffix(".half")
+    half.write_text(json.dumps({"samples": list(probe.samples), "places": witness.places.most_common(20)}))
+    half.rename(file)
+
+
 def main() -> None:
     """Run the command with its probe."""
     file, command, *arguments = sys.argv[1:]
@@ -109,14 +118,12 @@ def main() -> None:
     probe = Probe(watched.callLater)
     witness = Witness(probe)
 
-    def write() -> None:
-        witness.stop()
-        told = {"samples": list(probe.samples), "places": witness.places.most_common(20)}
-        Path(file).write_text(json.dumps(told))
+    def start() -> None:
+        probe.start()
+        witness.start()
+        signal.signal(signal.SIGUSR1, lambda number, frame: tell(Path(file), probe, witness))
 
-    watched.callWhenRunning(probe.start)
-    watched.callWhenRunning(witness.start)
-    watched.addSystemEventTrigger("after", "shutdown", write)
+    watched.callWhenRunning(start)
     if command == "twistd":
         from twisted.scripts.twistd import run
 

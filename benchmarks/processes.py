@@ -15,7 +15,7 @@ from pathlib import Path
 from attrs import define, field
 
 PROJECT = Path(__file__).resolve().parents[1]
-STOP_WITHIN = 6.0  # s from SIGTERM to SIGKILL
+STOP_WITHIN = 15.0  # s from SIGTERM to SIGKILL; p2pshare takes five at most when it is not held up
 
 _TICK = os.sysconf("SC_CLK_TCK")
 _PR_SET_PDEATHSIG = 1  # <sys/prctl.h>
@@ -36,6 +36,7 @@ class Running:
     _process: subprocess.Popen[bytes]
     _stop_within: float = STOP_WITHIN
     private: int = field(init=False, default=0)  # bytes of private memory, the most that was seen
+    _is_asked: bool = field(init=False, default=False)  # to end
 
     @property
     def pid(self) -> int:
@@ -63,9 +64,14 @@ class Running:
         """The part of them that was not spent in the kernel."""
         return sum(_times(self.pid)[::2])
 
+    def signal(self, number: signal.Signals) -> None:
+        """Tell it something, if it still runs."""
+        self._process.send_signal(number)
+
     def ask_to_stop(self) -> None:
-        """Ask it to end."""
-        if self._process.poll() is None:
+        """Ask it to end. Once: to most programs a second signal says that they need not do so in order."""
+        if not self._is_asked and self._process.poll() is None:
+            self._is_asked = True
             self._process.send_signal(signal.SIGTERM)
 
     def stop(self) -> None:
@@ -105,11 +111,13 @@ class Programs:
         log = folder / "log"
         # p2pshare is the one of this checkout, installed or not, and leaves the user's resume data alone.
         home = {"HOME": str(folder), "PYTHONPATH": str(PROJECT), "P2PSHARE_STATE": str(folder / "state")}
+        # Started as users have it: without this they would be compiled anew in each process, if that is wanted here.
+        usual = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
         with log.open("wb") as output:
             process = subprocess.Popen(
                 command,
                 cwd=folder,
-                env=os.environ | home,
+                env=usual | home,
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,

@@ -95,6 +95,8 @@ class Line:
             except ValueError:
                 pass  # it is on its way
 
+    mention = send
+
     def request(self, blocks: list[Block]) -> None:
         """Remember what to send."""
         self.asked.extend(blocks)

@@ -49,6 +49,23 @@ class TrackerUnreachable(TrackerError):
     """Nobody answered, or not in time, or not with a tracker's answer."""
 
 
+class IndexUnreachable(P2PShareError):
+    """An index did not answer, or not in time, or not with what an index answers."""
+
+
+class IndexRefused(P2PShareError):
+    """An index answered and refused, with a reason for people."""
+
+    def __init__(self, reason: str, status: int) -> None:
+        """
+        Keep its words.
+
+        :param status: of HTTP.
+        """
+        super().__init__(reason)
+        self.status = status
+
+
 class RequestRefused(P2PShareError):
     """A request to our own service that is refused; the text is meant for the client."""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import socket
 from importlib import metadata
 from importlib.util import find_spec
 from unittest import SkipTest
@@ -45,6 +46,19 @@ def distribution(name: str) -> None:
         metadata.distribution(name)
     except metadata.PackageNotFoundError:
         raise missing(f"{name} is not installed here (make install does)") from None
+
+
+def ipv6() -> None:
+    """
+    Make sure that this machine speaks IPv6 with itself.
+
+    :raise SkipTest: it does not; an error instead where the environment says ``P2PSHARE_REQUIRE_REAL=1``.
+    """
+    try:
+        with socket.socket(socket.AF_INET6) as probe:
+            probe.bind(("::1", 0))
+    except OSError as error:
+        raise missing(f"no IPv6 on this machine: {error}") from None
 
 
 def missing(reason: str) -> Exception:

@@ -14,7 +14,7 @@ from p2pshare.cli.options import Tiers, effective_trackers, examples, json_optio
 from p2pshare.cli.running import run
 from p2pshare.cli.terminal import printable, write_json
 from p2pshare.cli.torrent_file import read_torrent
-from p2pshare.discovery.http_tracker import http_trackers
+from p2pshare.discovery.tracker_clients import tracker_clients
 from p2pshare.errors import TrackerError, TrackerFailure, TrackerUnreachable
 from p2pshare.wire.announce import ScrapeCounts
 
@@ -67,7 +67,7 @@ class Answer:
 @click.pass_context
 def command(ctx: click.Context, file: str, trackers: Tiers, as_json: bool) -> None:
     """
-    Ask every tracker of the torrent FILE how many seeds and leeches it knows (BEP 48).
+    Ask every tracker of the torrent FILE how many seeds and leeches it knows (BEP 48, BEP 15).
 
     With -t, those trackers are asked instead. Exits with 4 if none of them answers.
     """
@@ -78,7 +78,7 @@ def command(ctx: click.Context, file: str, trackers: Tiers, as_json: bool) -> No
         raise TrackerUnreachable(f"{file}: names no tracker; name one with -t URL")
 
     async def ask(reactor: Any) -> list[Answer]:
-        make_tracker = http_trackers(reactor)
+        make_tracker = tracker_clients(reactor)
         try:
             return await ask_all(urls, metainfo.info_hash, make_tracker)
         finally:
@@ -104,7 +104,7 @@ def ask_all(
     async def ask(url: str) -> Answer:
         tracker = make_tracker(url)
         if tracker is None:
-            return Answer(url, error="only http and https trackers can be asked so far")
+            return Answer(url, error="cannot be asked: an http, https or udp URL is expected")
         try:
             counts = await tracker.scrape([info_hash])
         except TrackerFailure as error:

@@ -22,6 +22,7 @@ def listen(reactor: Any, ports: Iterable[int], factory: AcceptFactory, bind: str
     Without ``bind`` that is ``::``, which on Linux hears IPv4, too; where IPv6 is switched off, 0.0.0.0.
 
     :raise PortError: none of them can be had; it names the address, all ports that were tried, and the last reason.
+        Or the address is not ours, on whatever port.
     """
     interfaces = ["::", "0.0.0.0"] if bind is None else [bind]
     ports = list(ports)
@@ -32,7 +33,10 @@ def listen(reactor: Any, ports: Iterable[int], factory: AcceptFactory, bind: str
                 return open_door(reactor, port, factory, interface)
             except CannotListenError as error:
                 reason = getattr(error.socketError, "strerror", None) or str(error.socketError)
-                if getattr(error.socketError, "errno", None) == errno.EADDRINUSE:
+                code = getattr(error.socketError, "errno", None)
+                if code == errno.EADDRNOTAVAIL and bind is not None:
+                    raise PortError(f"cannot listen on {bind}: not an address of this machine") from error
+                if code == errno.EADDRINUSE:
                     break  # the other family would not help
     raise PortError(f"cannot listen on {_place(ports, bind)}: {reason.lower()}")
 

@@ -52,7 +52,6 @@ class IndexSettings:
     db: str | None = None  # a file, or ":memory:"; None: in the state folder
     uploads: str | None = None  # folder; None: in the state folder
     max_upload: int = field(default=2 * 1024**3, validator=between(1, 1024**5), metadata=_SIZE)
-    seed: bool = True  # what is uploaded is shared by this service itself
     seed_port: int = field(default=0, validator=between(0, 65535))  # 0: any free one
     write_interval: float = field(default=10.0, validator=between(0.1, 3600), metadata=_TIME)  # of memberships
     node_timeout: float = field(default=120.0, validator=between(1, _DAY), metadata=_TIME)  # without a heartbeat

@@ -44,7 +44,7 @@ _REDIRECTS = {
     HTTPStatus.TEMPORARY_REDIRECT,
     HTTPStatus.PERMANENT_REDIRECT,
 }
-_FAILURES = (
+FAILURES = (
     ConnectError,
     ConnectingCancelledError,
     ConnectionClosed,
@@ -102,11 +102,11 @@ async def fetch(agent: ZonedAgent, url: str, limit: int = MAX_REPLY) -> Page:
     for _ in range(MAX_REDIRECTS + 1):
         try:
             response, zone = await agent.get(*_request(url), local_too=local_too)
-            body = await _read(response, limit)
+            body = await read_body(response, limit)
         except TrackerUnreachable as error:
             raise TrackerUnreachable(f"{shown(url)}: {error}") from error
-        except _FAILURES as error:
-            raise TrackerUnreachable(f"{shown(url)}: {_cause(error, url)}") from error
+        except FAILURES as error:
+            raise TrackerUnreachable(f"{shown(url)}: {cause(error, url)}") from error
         local_too = local_too and zone is Zone.LOCAL
         location = response.headers.getRawHeaders(b"location")
         if response.code not in _REDIRECTS or not location:
@@ -129,7 +129,8 @@ def _request(url: str) -> tuple[bytes, Headers]:
     return url.encode("ascii"), headers
 
 
-def _read(response: IResponse, limit: int) -> Deferred[bytes]:
+def read_body(response: IResponse, limit: int) -> Deferred[bytes]:
+    """Read at most so many bytes; fails with TrackerUnreachable when there are more, or they come compressed."""
     encodings = [name.strip().lower() for name in response.headers.getRawHeaders(b"content-encoding", [])]
     body = _Body(limit)
     if any(name not in (b"", b"identity") for name in encodings):
@@ -184,7 +185,7 @@ class _Body(Protocol):
             self.transport.loseConnection()
 
 
-def _cause(error: BaseException, url: str) -> str:
+def cause(error: BaseException, url: str) -> str:
     """Find the words for what went wrong, which is the innermost of Twisted's reasons."""
     if isinstance(error, ValueError):
         return "this is no URL that can be asked for"  # Twisted would repeat all of it, secrets included

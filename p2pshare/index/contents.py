@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 
 from sqlalchemy import Connection, bindparam, delete, exists, insert, select
@@ -10,7 +11,9 @@ from p2pshare.index import sqlite
 from p2pshare.index.records import ContentKey, Scheme
 from p2pshare.index.schema import content, content_key, share, torrent
 
-_TORRENT_SCHEMES = (Scheme.BTIH, Scheme.JSON_SHA1, Scheme.NAME_SHA1)  # 40 hexadecimal digits, tried in this order
+_TORRENT_SCHEMES = (Scheme.BTIH, Scheme.JSON_SHA1, Scheme.NAME_SHA1)  # tried in this order
+_NO_PROOF = (Scheme.NAME_SHA1, Scheme.COURSE)  # two files of one name need not be the same
+_DIGITS = re.compile("[0-9a-f]{40}")
 
 # Statements are made once: making one costs more than running it.
 _FIND = select(content_key.c.content_id).where(
@@ -35,13 +38,16 @@ def find_content(connection: Connection, key: ContentKey) -> int | None:
 
 
 def find_contents(connection: Connection, keys: Iterable[ContentKey]) -> list[int]:
-    """Give the ids of all contents known by one of these names, the oldest first."""
-    return sorted({found for key in keys if (found := find_content(connection, key)) is not None})
+    """Give the ids of all contents that one of these names proves to be the same, the oldest first."""
+    proofs = [key for key in keys if key.scheme not in _NO_PROOF]
+    return sorted({found for key in proofs if (found := find_content(connection, key)) is not None})
 
 
 def find_torrent(connection: Connection, digits: str) -> int | None:
     """Give the id of the torrent that somebody means by 40 hexadecimal digits."""
     digits = digits.lower()
+    if not _DIGITS.fullmatch(digits):
+        return None
     found = connection.scalar(_BY_INFO_HASH, {"digits": digits})
     for scheme in _TORRENT_SCHEMES:
         if found is None and (content_id := find_content(connection, ContentKey(scheme, digits))) is not None:

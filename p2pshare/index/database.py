@@ -67,8 +67,9 @@ def open_database(path: str, now: float, run_write: Run, run_read: Run, patience
     :raise StorageError: it cannot be used; says why.
     """
     if path != sqlite.IN_MEMORY:
+        path = os.path.abspath(path)
         try:
-            os.makedirs(os.path.dirname(os.path.abspath(path)), exist_ok=True)
+            os.makedirs(os.path.dirname(path), exist_ok=True)
         except OSError as error:
             raise StorageError(f"{error.filename}: {error.strerror}") from error
     engines = sqlite.connect(path, patience)

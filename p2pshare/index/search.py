@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from enum import Enum
+from functools import partial
+from operator import eq, ge, le
+from typing import Any
 
 from attrs import field, frozen
-from sqlalchemy import ColumnElement, Connection, FromClause, func, select
+from sqlalchemy import ColumnElement, Connection, Select, func, select
 
 from p2pshare.index import checks, sqlite
 from p2pshare.index.records import Share
@@ -73,32 +77,111 @@ _ORDER = {
 
 def search(connection: Connection, query: SearchQuery) -> Results:
     """Find shares, and count how many there are."""
-    typed = words(query.text)
-    conditions = _conditions(query)
-    found = sqlite.matching(typed).subquery() if typed else None
-    source: FromClause = share if found is None else found.join(share, share.c.id == found.c.share_id)
-    # Without a condition on shares, counting needs no look at them.
-    counted = found if found is not None and not conditions else source
-    total = connection.scalar(select(func.count()).select_from(counted).where(*conditions)) or 0
-    page = select(share.c.id).select_from(source).where(*conditions)
+    plan = _Plan(connection, query)
+    if query.offset >= plan.total:
+        return Results(plan.total, ())
+    page = select(share.c.id).where(*plan.page())
     page = page.order_by(*_ORDER[query.sort]).limit(query.limit).offset(query.offset)
-    return Results(total, tuple(load_shares(connection, connection.scalars(page).all())))
+    return Results(plan.total, tuple(load_shares(connection, connection.scalars(page).all())))
 
 
-def _conditions(query: SearchQuery) -> list[ColumnElement[bool]]:
-    conditions: list[ColumnElement[bool]] = []
-    if query.category is not None:
-        conditions.append(share.c.category == query.category)
-    conditions += [
-        share.c.id.in_(select(share_tag.c.share_id).where(share_tag.c.tag == tag))
-        for tag in dict.fromkeys(map(fold, query.tags))
-    ]
-    if query.owner is not None:
-        conditions.append(share.c.owner == query.owner)
+@frozen
+class _Condition:
+    """One thing that is wanted of a share, besides words."""
+
+    column: ColumnElement[Any]
+    test: Callable[[ColumnElement[Any]], ColumnElement[bool]]
+    is_narrow: bool  # few shares are so, and an index tells which
+
+    def found(self) -> ColumnElement[bool]:
+        """Have the database find rows by this, if it likes."""
+        return self.test(self.column)
+
+    def checked(self) -> ColumnElement[bool]:
+        """Have each row found otherwise looked at."""
+        return self.test(sqlite.unindexed(self.column))
+
+
+class _Plan:
+    """
+    In which of three ways a query is answered; the database knows too little of words and labels to choose well.
+
+    Rows come from the search tables, or from the indexes of labels, whatever gives fewer of them, and what is left is
+    sorted. Or, when so much is found that a page of it must be near, the rows are walked through in the order wanted
+    until the page is full. Looking at one row costs about the same in each.
+    """
+
+    def __init__(self, connection: Connection, query: SearchQuery) -> None:
+        """Count what is found."""
+        self._connection = connection
+        self._query = query
+        self._words = words(query.text)
+        self._conditions = _conditions(query)
+        self._by_words = bool(self._words)  # else rows come from the other conditions
+        self._looked_at = 0  # rows that come from there
+        self.total = self._count()
+
+    def page(self) -> list[ColumnElement[bool]]:
+        """Say what the rows of a page are, in the way that finds them soonest."""
+        rows = self._rows()
+        to_walk = (self._query.offset + self._query.limit) * rows / self.total
+        if self._words and self._query.sort is Sort.NAME:
+            to_walk = max(to_walk, rows / 2)  # names with the same words lie together, and may lie far behind
+        return self._walked() if to_walk < self._looked_at else self._sorted()
+
+    def _count(self) -> int:
+        if not self._words:
+            self._looked_at = self._rows(*self._sorted())
+            return self._looked_at
+        found = sqlite.matching(self._words).subquery()
+        self._looked_at = self._connection.scalar(select(func.count()).select_from(found)) or 0
+        for condition in self._conditions:
+            if condition.is_narrow:
+                alone = select(share.c.id).where(condition.found()).limit(self._looked_at).subquery()
+                fewer = self._connection.scalar(select(func.count()).select_from(alone)) or 0
+                if fewer < self._looked_at:
+                    self._by_words, self._looked_at = False, fewer
+        return self._rows(*self._sorted()) if self._conditions and self._looked_at else self._looked_at
+
+    def _rows(self, *conditions: ColumnElement[bool]) -> int:
+        return self._connection.scalar(select(func.count()).select_from(share).where(*conditions)) or 0
+
+    def _sorted(self) -> list[ColumnElement[bool]]:
+        if self._by_words:
+            return [share.c.id.in_(sqlite.matching(self._words)), *(each.checked() for each in self._conditions)]
+        all_broad = not any(condition.is_narrow for condition in self._conditions)
+        return [
+            *(each.found() if each.is_narrow or all_broad else each.checked() for each in self._conditions),
+            *self._held(),
+        ]
+
+    def _walked(self) -> list[ColumnElement[bool]]:
+        # Who walks through sizes may begin at the one wanted.
+        sizes = share.c.size if self._query.sort is Sort.SIZE else None
+        return [
+            *(each.found() if each.column is sizes else each.checked() for each in self._conditions),
+            *self._held(),
+        ]
+
+    def _held(self) -> list[ColumnElement[bool]]:
+        return [sqlite.holds(share.c.id, self._words)] if self._words else []
+
+
+def _conditions(query: SearchQuery) -> list[_Condition]:
+    tags = [select(share_tag.c.share_id).where(share_tag.c.tag == tag) for tag in dict.fromkeys(map(fold, query.tags))]
+    conditions = [_Condition(share.c.id, partial(_is_in, those=shares), True) for shares in tags]
+    for column, value in ((share.c.category, query.category), (share.c.owner, query.owner)):
+        if value is not None:
+            conditions.append(_Condition(column, partial(eq, value), True))
     if query.min_size is not None:
-        conditions.append(share.c.size >= query.min_size)
+        conditions.append(_Condition(share.c.size, partial(le, query.min_size), False))
     if query.max_size is not None:
-        conditions.append(share.c.size <= query.max_size)
+        conditions.append(_Condition(share.c.size, partial(ge, query.max_size), False))
     if query.online is not None:
-        conditions.append(share.c.owner.in_(select(node.c.public_id).where(node.c.online == query.online)))
+        nodes = select(node.c.public_id).where(node.c.online == query.online)
+        conditions.append(_Condition(share.c.owner, partial(_is_in, those=nodes), False))
     return conditions
+
+
+def _is_in(column: ColumnElement[Any], those: Select[Any]) -> ColumnElement[bool]:
+    return column.in_(those)

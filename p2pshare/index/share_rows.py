@@ -63,7 +63,11 @@ _LOAD = (
 
 
 def content_of(connection: Connection, keys: Sequence[ContentKey], now: float) -> int:
-    """Give the content that all these names mean, a new one if need be; several that turn out to be one become one."""
+    """
+    Give the content that all these names mean, a new one if need be; several that turn out to be one become one.
+
+    A name made of a file's name alone proves nothing: it stays with the content that had it first.
+    """
     content_id, *others = find_contents(connection, keys) or [add_content(connection, now)]
     for other in others:
         _merge(connection, other, content_id)

@@ -6,20 +6,24 @@ Another database would offer the same names from a file of its own, beside one w
 
 from __future__ import annotations
 
-import os
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from typing import Any, TypeVar
 
 from attrs import frozen
 from sqlalchemy import (
+    ColumnElement,
     Connection,
     Engine,
+    Row,
     Select,
+    UnaryExpression,
     bindparam,
     column,
     create_engine,
     event,
+    exists,
     func,
     select,
     table,
@@ -28,6 +32,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.sqlite import insert as upsert
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import QueuePool, StaticPool
+from sqlalchemy.sql.operators import custom_op
 
 from p2pshare.errors import DiskFull, StorageError
 from p2pshare.index.schema import share_text
@@ -41,10 +46,14 @@ __all__ = [
     "connect",
     "explained",
     "find_damage",
+    "holds",
     "matching",
     "put_text",
+    "unindexed",
     "upsert",
 ]
+
+T = TypeVar("T")
 
 IN_MEMORY = ":memory:"
 READERS = 2
@@ -80,7 +89,6 @@ def connect(path: str, patience: float = PATIENCE) -> Engines:
         alone = create_engine("sqlite://", creator=_opener(path, patience), poolclass=StaticPool)
         _begin_with(alone, "BEGIN IMMEDIATE")
         return Engines(alone, alone)
-    path = os.path.abspath(path)
     writer = create_engine("sqlite://", creator=_opener(path, patience), poolclass=QueuePool, pool_size=1)
     _begin_with(writer, "BEGIN IMMEDIATE")  # a reader that turns writer later cannot wait: its view is too old
     try:
@@ -127,8 +135,8 @@ def _claim(engine: Engine, path: str) -> None:
         tables = connection.exec_driver_sql("SELECT count(*) FROM sqlite_schema").scalar_one()
         if tables and application != _APPLICATION_ID:
             raise StorageError(f"{path}: is a database of another program, not an index of p2pshare")
-        if not tables:
-            connection.exec_driver_sql(f"PRAGMA application_id = {_APPLICATION_ID}")
+        # Also when it stands there already: a file that must not be written to says so at the first write only.
+        connection.exec_driver_sql(f"PRAGMA application_id = {_APPLICATION_ID}")
     raw = engine.raw_connection()
     try:
         (mode,) = raw.cursor().execute("PRAGMA journal_mode = WAL").fetchone()
@@ -142,7 +150,7 @@ def _claim(engine: Engine, path: str) -> None:
 
 def matching(words: Sequence[str]) -> Select[tuple[int]]:
     """
-    Select the ``share_id`` of all shares whose text holds each of the words; at least one word.
+    Select the ``share_id`` of all shares whose text holds each of the words, at least one, by the search tables.
 
     The operators of the search syntax mean nothing here: words are quoted, or spelled in letters.
     """
@@ -155,11 +163,19 @@ def matching(words: Sequence[str]) -> Select[tuple[int]]:
         return found
     # Short words occur in most names: it is cheaper to look at those found than to list all that have them.
     candidates = found.subquery()
-    return (
-        select(candidates.c.share_id)
-        .join(share_text, share_text.c.share_id == candidates.c.share_id)
-        .where(*[func.instr(share_text.c.text, word) > 0 for word in short])
+    return select(candidates.c.share_id).where(holds(candidates.c.share_id, short))
+
+
+def holds(share_id: ColumnElement[int], words: Sequence[str]) -> ColumnElement[bool]:
+    """Say that the text of a share holds each of the words, by looking at the text of that one."""
+    return exists().where(
+        share_text.c.share_id == share_id, *[func.instr(share_text.c.text, word) > 0 for word in words]
     )
+
+
+def unindexed(column: ColumnElement[T]) -> ColumnElement[T]:
+    """Have a condition on a column checked for each row, and never used to find rows."""
+    return UnaryExpression(column, operator=custom_op("+"), type_=column.type)
 
 
 def _search_table(name: str, phrases: Sequence[str]) -> Select[tuple[int]]:
@@ -200,16 +216,22 @@ def _spellings(found_by: str) -> Iterator[tuple[str, str]]:
 
 def find_damage(connection: Connection, most: int = 20) -> list[str]:
     """Read every page and every entry of the search tables; a sentence for each thing that is wrong."""
-    rows = connection.exec_driver_sql(f"PRAGMA integrity_check({most})").scalars().all()
-    found = [str(row) for row in rows if row != "ok"]
-    orphans = connection.exec_driver_sql("PRAGMA foreign_key_check").all()
-    found += [f"row {row[1]} of {row[0]} belongs to no {row[2]}" for row in orphans[:most]]
-    for name in _SEARCH_TABLES:
+    found: list[str] = []
+
+    def look(what: str, query: str) -> Sequence[Row[Any]]:
         try:
-            with explained(name):
-                connection.exec_driver_sql(f"INSERT INTO {name} ({name}) VALUES ('integrity-check')")
-        except StorageError as error:
-            found.append(str(error))
+            result = connection.exec_driver_sql(query)
+            return result.all() if result.returns_rows else []
+        except DBAPIError as error:  # damaged so badly that it cannot even be looked at
+            found.append(f"{what}: {error.orig}")
+            return []
+
+    found += [str(row[0]) for row in look("pages", f"PRAGMA integrity_check({most})") if row[0] != "ok"]
+    orphans = look("references", "PRAGMA foreign_key_check")
+    found += ["row {1} of {0} belongs to no {2}".format(*row) for row in orphans[:most]]
+    for name in _SEARCH_TABLES:
+        look(name, f"INSERT INTO {name} ({name}) VALUES ('integrity-check')")
+    connection.rollback()  # nothing was changed, and with damage a commit may fail
     return found
 
 

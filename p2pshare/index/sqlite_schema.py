@@ -71,7 +71,8 @@ _FIRST = (
     "CREATE INDEX share_by_sort_name ON share (sort_name)",
     "CREATE INDEX share_by_size ON share (size)",
     "CREATE INDEX share_by_uploaded_at ON share (uploaded_at)",
-    "CREATE INDEX share_by_downloads ON share (downloads, content_id)",
+    "CREATE INDEX share_by_downloads ON share (downloads)",
+    "CREATE INDEX share_by_content ON share (content_id, downloads)",
     "CREATE INDEX share_by_rating ON share (rating)",
     """
     CREATE TABLE share_name (

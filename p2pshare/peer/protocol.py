@@ -19,6 +19,7 @@ from p2pshare.peer.limiter import Allowance
 from p2pshare.peer.limits import Commons
 from p2pshare.peer.outbox import Block, BlockSource, Outbox
 from p2pshare.peer.patience import COMPLAINTS, Patience
+from p2pshare.peer.speech import Speech
 from p2pshare.peer.unsent import Backlog
 from p2pshare.wire import bep3, messages
 from p2pshare.wire.framing import FrameTooLong
@@ -96,8 +97,7 @@ class PeerProtocol(Protocol):
     _outbox: Outbox | None = field(init=False, default=None)
     _download: Allowance = field(init=False, factory=Allowance)
     _early: bytes = field(init=False, default=b"")  # a handshake that is not whole yet: < 68 bytes and one read
-    _out: list[bytes] = field(init=False, factory=list)  # gathered while a batch is read, written once
-    _in_batch: bool = field(init=False, default=False)
+    _speech: Speech = field(init=False)
     _holds: set[str] = field(init=False, factory=set)  # why reading is paused
     _deadline: IDelayedCall | None = field(init=False, default=None)
     _closing: str | None = field(init=False, default=None)  # the reason, once we hang up
@@ -108,6 +108,7 @@ class PeerProtocol(Protocol):
     def __attrs_post_init__(self) -> None:
         now = self._clock.seconds()
         self._patience, self._backlog = Patience(self._commons.limits, now, now), Backlog(self._commons.memory)
+        self._speech = Speech(self.write)
 
     @property
     def is_incoming(self) -> bool:
@@ -172,19 +173,18 @@ class PeerProtocol(Protocol):
 
     def send(self, message: messages.Message) -> None:
         """Say something. Inside a batch it waits for the batch's end, so that one write carries all."""
-        if self._wire is not None:
-            self._say(self._wire.encode(message))
+        if self._wire is not None and self._closing is None:
+            self._speech.say(self._wire.encode(message))
+
+    def mention(self, message: messages.Message) -> None:
+        """Say something that can wait for the next write, or the next :meth:`tick`."""
+        if self._wire is not None and self._closing is None:
+            self._speech.mention(self._wire.encode(message))
 
     def request(self, blocks: list[Block]) -> None:
         """Ask for many blocks in one write."""
-        if self._wire is not None:
-            self._say(self._wire.encode_blocks(messages.Request, blocks))
-
-    def _say(self, frames: bytes) -> None:
-        if self._closing is None:
-            self._out.append(frames)
-            if not self._in_batch:
-                self._flush()
+        if self._wire is not None and self._closing is None:
+            self._speech.say(self._wire.encode_blocks(messages.Request, blocks))
 
     def promise(self, block: Block) -> None:
         """Queue a block for upload; :meth:`pump` starts sending."""
@@ -194,7 +194,7 @@ class PeerProtocol(Protocol):
     def pump(self) -> None:
         """Send promised blocks as far as the transport takes them; what was said before them goes first."""
         if self._outbox is not None and self._closing is None:
-            self._flush()
+            self._speech.flush()
             self._outbox.pump()
 
     @property
@@ -246,7 +246,7 @@ class PeerProtocol(Protocol):
     def close(self, reason: str) -> None:
         """Hang up politely: what was written still goes out, within a grace period."""
         if self._closing is None:
-            self._flush()
+            self._speech.flush()
             self._closing = reason
             self.log.debug("closing {address}: {reason}", address=self.address, reason=reason)
             self._drop_deadline()
@@ -261,6 +261,7 @@ class PeerProtocol(Protocol):
         if self._closing is None:
             self._closing = reason
             self.log.debug("dropping {address}: {reason}", address=self.address, reason=reason)
+            self._speech.forget()
             self._drop_deadline()
             self._close_outbox()
             self.transport.abortConnection()
@@ -340,12 +341,12 @@ class PeerProtocol(Protocol):
         self.transport.registerProducer(self, False)
         self.expect_blocks(False)
         self._patience.heard(whole=True, more=False, now=self._clock.seconds())
-        self._in_batch = True
+        self._speech.begin()
         if self.is_incoming:
-            self._out.append(listener.hello())
+            self._speech.say(listener.hello())
         self.listener = listener
         listener.peer_joined(self)
-        self._end_batch()
+        self._speech.end()
 
     def expect_blocks(self, coming: bool) -> None:
         """Size the transport's reads (Twisted's ``bufferSize``): large while blocks stream in, small otherwise."""
@@ -358,7 +359,7 @@ class PeerProtocol(Protocol):
     def _receive(self, wire: WireSession, data: bytes) -> None:
         listener = self.listener
         assert listener is not None
-        self._in_batch = True
+        self._speech.begin()
         heard = False
         try:
             for message in wire.receive(data):
@@ -369,7 +370,7 @@ class PeerProtocol(Protocol):
             self._patience.heard(whole=heard, more=wire.is_mid_message, now=self._clock.seconds())
             listener.batch_received(self)
         finally:
-            self._end_batch()
+            self._speech.end()
         if self._backlog.is_unheard:
             self._commons.hits["send_buffer"] += 1
             self.hold("unread")
@@ -383,13 +384,3 @@ class PeerProtocol(Protocol):
             self.release("rate")
         else:
             self._download.call_when_ready(self._rate_ready)
-
-    def _end_batch(self) -> None:
-        self._in_batch = False
-        self._flush()
-
-    def _flush(self) -> None:
-        if self._out and self._closing is None:
-            data = b"".join(self._out) if len(self._out) > 1 else self._out[0]
-            self._out.clear()
-            self.write(data)

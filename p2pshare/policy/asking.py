@@ -84,8 +84,11 @@ class Asking:
         """
         Ask ``peer`` too for blocks that others were asked for: in the endgame, and when memory is full of old requests.
 
-        The oldest piece comes first, and in it the last block: its worker comes from the other end.
+        The oldest piece comes first, and in it the last block: its worker comes from the other end. A peer that leaves
+        requests unanswered is no help.
         """
+        if peer.snubbed:
+            return
         room = min(count - len(asked), ENDGAME_DEPTH - len(account.asked))
         endgame = self.is_endgame
         if room <= 0 or not (endgame or len(self._books.started) >= self._max_started):
@@ -96,7 +99,7 @@ class Asking:
                 continue
             block = piece.states.rfind(ASKED)
             while block >= 0:
-                if self._may_help(peer, piece, block, before):
+                if self._may_help(peer, piece, block, before, now):
                     piece.asked_again(peer, block)
                     account.ask((piece.first + block,), now)
                     asked.append(piece.request(block))
@@ -105,9 +108,18 @@ class Asking:
                         return
                 block = piece.states.rfind(ASKED, 0, block)
 
-    def _may_help(self, peer: RemotePeer, piece: StartedPiece, block: int, before: float) -> bool:
-        """Whether an asked block was asked of one other peer only, and not later than ``before``."""
-        source = piece.sources[block]
-        if source is None or source is peer or block in piece.others:
+    def _may_help(self, peer: RemotePeer, piece: StartedPiece, block: int, before: float, now: float) -> bool:
+        """
+        Whether an asked block was asked of others not later than ``before``.
+
+        When several were asked, the last of them must have had its time: two slow peers that hold each other's last
+        block would otherwise hold up everything.
+        """
+        source, others = piece.sources[block], piece.others.get(block)
+        if source is None or source is peer:
             return False
+        if others:
+            if peer in others:
+                return False
+            source, before = others[-1], now - PATIENCE
         return self._books.accounts[source].asked[piece.first + block] <= before

@@ -36,8 +36,8 @@ class Ledger:
     """
     Every block's way from free over asked to received. Knows no socket, no bytes and no hashes.
 
-    Each block is at any time free, asked of one peer (in the endgame two), or received. A request that is taken back
-    makes its block free for others at once; should the block still come, it is taken as long as it is missing.
+    Each block is at any time free, asked of one peer (in the endgame of several), or received. A request that is taken
+    back makes its block free for others at once; should the block still come, it is taken as long as it is missing.
     """
 
     _geometry: Geometry

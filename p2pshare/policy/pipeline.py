@@ -13,10 +13,26 @@ SHALLOWEST = 32  # Transmission's floor; libtorrent's floor of 2 starves a fast 
 DEEPEST = 500  # libtorrent max_out_request_queue; more has never been seen to help
 SLOW_START = 1.0  # seconds after the first block, in which its rate does not yet say what a line can carry
 
+# In company each leech has only a part of what it lacks on order at a seed. What several order at once the seed sends
+# several times, and what it sends twice it sends instead of something nobody has. Measured with 16 leeches: 1.4 copies
+# instead of 1.7 until everybody had everything, and that so much sooner.
+SHARES = 8  # for each rival
+MOST_RIVALS = 5  # a seed serves so many at once, by BEP 3's four and an optimistic one
+
 # A peer that chokes or rejects again and again without sending a block earns a pause that doubles up to this.
 FRUITLESS_ALLOWED = 2  # a choke that crosses our requests is ordinary, and so is a second one
 FIRST_PAUSE = 1.0
 LONGEST_PAUSE = 30.0  # one optimistic unchoke of the other side
+
+
+def fair_share(missing: int, rivals: int) -> int:
+    """
+    Tell how many requests to have outstanding at most at a seed that others fetch from as well.
+
+    :param missing: how many blocks we lack.
+    :param rivals: how many others lack something, up to ``MOST_RIVALS``; 0: the seed is ours.
+    """
+    return max(SHALLOWEST, missing // (SHARES * rivals)) if rivals else DEEPEST
 
 
 @define(eq=False)

@@ -6,24 +6,22 @@ from attrs import define, field
 
 from p2pshare.geometry import Geometry
 
-_WHILE = 256 * 1024 * 1024  # bytes that pass through, many times what is ever under way
-
 
 @define(eq=False)
 class PieceBuffers:
     """
     Memory for unfinished pieces, one buffer a piece. Knows no hash, no file, no thread.
 
-    Buffers are used again, because a fresh one of 1 MiB costs 256 page faults. Spare ones that a while of use never
-    reached for are given back, so a torrent that slows down needs less memory and one at rest none.
+    Buffers are used again, because a fresh one of 1 MiB costs 256 page faults. No more are ever spare than were once
+    in use together; :meth:`trim`, called now and then, lets go of those that nothing reached for meanwhile, so a
+    torrent that slows down needs less memory and one at rest none.
     """
 
     _geometry: Geometry
     _assembling: dict[int, memoryview] = field(init=False, factory=dict)
     _sealed: dict[int, memoryview] = field(init=False, factory=dict)
     _spare: list[bytearray] = field(init=False, factory=list)
-    _idle: int = field(init=False, default=0)  # the fewest that were spare since the last look
-    _passed: int = field(init=False, default=0)  # bytes since the last look
+    _idle: int = field(init=False, default=0)  # the fewest that were spare since the last trim
 
     @property
     def held(self) -> int:
@@ -87,6 +85,16 @@ class PieceBuffers:
         for piece in list(self._assembling):
             self.discard(piece)
 
+    def trim(self) -> None:
+        """Let go of spare buffers that nothing needed since the last call."""
+        del self._spare[: self._idle]
+        self._idle = len(self._spare)
+
+    def empty(self) -> None:
+        """Hold no memory: nothing more will be put."""
+        self.discard_all()
+        self._spare.clear()
+
     def _take(self, size: int) -> memoryview:
         buffer = self._spare.pop() if self._spare else bytearray(self._geometry.piece_length)
         self._idle = min(self._idle, len(self._spare))
@@ -94,9 +102,3 @@ class PieceBuffers:
 
     def _give_back(self, view: memoryview) -> None:
         self._spare.append(view.obj)  # type: ignore[arg-type]  # the bytearray it was made from
-        self._passed += self._geometry.piece_length
-        if not self._assembling and not self._sealed:
-            self._spare.clear()
-        elif self._passed >= _WHILE:
-            del self._spare[: self._idle]
-            self._passed, self._idle = 0, len(self._spare)

@@ -165,14 +165,15 @@ def open_folder(disk: Disk, path: Path, mode: int = 0o777) -> int:
 
 
 def _make_folder(disk: Disk, path: str, mode: int) -> None:
+    """Make one folder and those above it; each may be made by somebody else at the same moment."""
     above = os.path.dirname(path)
     try:
-        disk.mkdir(path, mode)
-    except FileExistsError:  # somebody else was faster, or it is no folder, which the next open tells
-        return
+        _mkdir(disk, path, mode)
     except FileNotFoundError:
+        if above == path:
+            raise
         _make_folder(disk, above, mode)
-        disk.mkdir(path, mode)
+        _mkdir(disk, path, mode)
     try:
         parent = disk.open(above, _FOLDER)
     except PermissionError:  # a folder we may write to and not look into: its owner answers for the name
@@ -181,3 +182,10 @@ def _make_folder(disk: Disk, path: str, mode: int) -> None:
         disk.fsync(parent)
     finally:
         disk.close(parent)
+
+
+def _mkdir(disk: Disk, path: str, mode: int) -> None:
+    try:
+        disk.mkdir(path, mode)
+    except FileExistsError:  # somebody else was faster, and may not have made it safe; or it is no folder: open() tells
+        pass

@@ -49,6 +49,10 @@ class GroupCommit:
         else:
             self._set_timer(self.interval)
 
+    def lack(self, files: Collection[int]) -> None:
+        """Files lack something after all: they get no final name by a commit that has not begun."""
+        self._whole.difference_update(files)
+
     def settled(self) -> Deferred[None]:
         """Fire when all that was written before is safe and whole files have their names; errs back as the commit."""
         settled: Deferred[None] = Deferred()

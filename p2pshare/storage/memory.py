@@ -27,9 +27,11 @@ class MemoryStore:
     failed: StorageError | None = field(init=False, default=None)  # set it, and the disk is full
     is_pressed: bool = field(init=False, default=False)  # set it, and the disk is slow
     on_relief: Callable[[], None] = field(init=False, default=lambda: None)
-    on_trouble: Callable[[StorageError], None] = field(init=False, default=lambda _: None)  # never called, as on_lost
+    on_trouble: Callable[[StorageError], None] = field(init=False, default=lambda _: None)  # never called
     on_lost: Callable[[int], None] = field(init=False, default=lambda _: None)
     is_wanted: Callable[[int], bool] = field(init=False, default=lambda _: True)  # never called, either
+    in_doubt: frozenset[int] = field(init=False, default=frozenset())  # memory does not change behind our back
+    is_idle: bool = field(init=False, default=True)
     counters: dict[str, int] = field(init=False, factory=dict)
     _buffers: PieceBuffers = field(init=False)
     _closed: bool = field(init=False, default=False)
@@ -92,6 +94,10 @@ class MemoryStore:
         """Forget what was put into a piece."""
         self._buffers.discard(piece)
 
+    def trim(self) -> None:
+        """Let go of memory that nothing needed since the last call."""
+        self._buffers.trim()
+
     def retry(self) -> None:
         """Seal again."""
         self.failed = None
@@ -115,6 +121,17 @@ class MemoryStore:
         """Give bytes of a verified piece."""
         wanted = self._verified(piece, begin, length)
         return fail(self._refusal()) if self._closed else succeed(bytes(wanted))
+
+    def reread(self, piece: int) -> Deferred[bool]:
+        """Hash a verified piece again."""
+        content = self._verified(piece, 0, self.geometry.piece_size(piece))
+        if self._closed:
+            return fail(self._refusal())
+        is_right = judge(piece, content, self._metainfo.piece_hash(piece), digests=False).ok
+        if not is_right:
+            self.have.discard(piece)
+            self.on_lost(piece)
+        return succeed(is_right)
 
     def close(self) -> Deferred[None]:
         """Forget what is not sealed. Nothing can be checked, sealed or read afterwards."""

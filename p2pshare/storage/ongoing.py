@@ -17,6 +17,11 @@ class Ongoing:
     _count: int = field(init=False, default=0)
     _waiters: list[Deferred[None]] = field(init=False, factory=list)
 
+    @property
+    def is_over(self) -> bool:
+        """Whether nothing is under way."""
+        return not self._count
+
     def track(self, work: Deferred[T]) -> Deferred[T]:
         """
         Follow some work until it ends.

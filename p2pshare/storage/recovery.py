@@ -32,14 +32,17 @@ class Recovered:
         """
         Tell whether nobody but us has touched a file.
 
+        After a crash an unfinished file is never more than explained: times of files advance in steps, so that the
+        same one does not prove that no write came after ours.
+
         :return: True: it is as signed; None: our own last writes explain how it looks, no more; False: it changed.
         """
         signed = self.signatures.get(file)
         if signed is None:
             return False
-        if signed == now:
-            return True
-        return None if is_part and not self.in_order and signed.is_ours(now, self.begun, self.ended) else False
+        if is_part and not self.in_order:
+            return None if signed == now or signed.is_ours(now, self.begun, self.ended) else False
+        return signed == now
 
 
 @define(eq=False)

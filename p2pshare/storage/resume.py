@@ -25,9 +25,6 @@ from p2pshare.storage.safe_files import SafeFiles
 from p2pshare.storage.state_files import InUse, StateFiles
 from p2pshare.storage.workers import Run
 
-# bytes: below, dropping them from memory costs more than it brings
-_WORTH_FORGETTING = 64 * 1024
-
 
 @frozen
 class Durability:
@@ -42,6 +39,8 @@ class Durability:
     amount: int = field(kw_only=True, default=32 << 20)  # bytes between two commits
     save_every: float = field(kw_only=True, default=60.0)  # s between two snapshots
     floor: int = field(kw_only=True, default=64 << 20)  # bytes of disk kept free for all this
+    # bytes of a piece in one file: below, dropping them from memory costs more than it brings
+    worth_forgetting: int = field(kw_only=True, default=64 * 1024)
     failpoint: FailPoint | None = field(kw_only=True, factory=failpoints.from_environment)
 
 
@@ -65,21 +64,27 @@ class ResumeData:
     log = Logger()
 
     @property
+    def _target(self) -> str:
+        """The path of the content."""
+        return self._files.folder.full((self._metainfo.name,))
+
+    @property
     def is_active(self) -> bool:
         """Whether pieces are journaled; from :meth:`begin` to :meth:`close`."""
         return self._log is not None
 
-    async def open(self, writable: bool) -> Recovered | None:
+    async def open(self, writes: bool) -> Recovered | None:
         """
         Lock the torrent in its folder, and read what the last process left.
 
-        :raise StorageError: another process works on it and we want to write.
+        :param writes: something is missing and going to be downloaded.
+        :raise StorageError: another process works on it, or downloads something else to the same place, and we write.
         """
         run = self._settings.sync
         try:
-            self._state = await run(self._open)
+            self._state = await run(self._open, writes)
         except InUse as error:
-            if writable:
+            if writes:
                 raise StorageError(f"{self._metainfo.name}: {error}") from error
             self.log.info("{name}: {error}; reading along", name=self._metainfo.name, error=error)
             return None
@@ -161,8 +166,9 @@ class ResumeData:
             return  # whoever waited for the content may want it now
         unwanted = [piece for piece in safe if not self._is_wanted(piece)]
         if unwanted:
+            least = self._settings.worth_forgetting
             try:
-                await self._settings.sync(lambda: SafeFiles(self._files).forget(unwanted, least=_WORTH_FORGETTING))
+                await self._settings.sync(lambda: SafeFiles(self._files).forget(unwanted, least=least))
             except StorageError as error:  # the pieces are as safe as before
                 self.log.debug("{name}: {error}", name=self._metainfo.name, error=error)
 
@@ -179,6 +185,7 @@ class ResumeData:
     async def lost(self, piece: int) -> None:
         """Take back that a piece was written. If that cannot be told, the next start finds out by itself."""
         if self._log is not None and self._commits is not None:
+            self._commits.lack(self._files.geometry.files_of(piece))
             try:
                 await self._settings.sync(self._log.lost, piece)
             except StorageError as error:
@@ -217,12 +224,12 @@ class ResumeData:
         if state is not None:
             await self._settings.sync(state.close)
 
-    def _open(self) -> StateFiles:
+    def _open(self, writes: bool) -> StateFiles:
         settings, files = self._settings, self._files
         disk = files.folder.disk
         state = StateFiles.open(disk, settings.state, self._metainfo.info_hash, files.folder.path, settings.failpoint)
         try:
-            state.lock()
+            state.lock(self._target if writes else None)
         except BaseException:
             state.close()
             raise
@@ -241,6 +248,7 @@ class ResumeData:
             state,
             self._files,
             info_hash,
+            self._target,
             mount_of(self._files.folder.path),
             certain,
             newest_generation(state, info_hash, geometry.num_pieces, len(geometry.file_lengths)),

@@ -32,6 +32,7 @@ class ResumeLog:
     _state: StateFiles
     _files: ContentFiles
     _info_hash: bytes
+    _target: str  # where the content lies
     _mount: str
     _certain: Bitfield  # pieces that are safe; what the next snapshot says
     _generation: int  # the highest that was ever used
@@ -188,9 +189,17 @@ class ResumeLog:
 
     def _snapshot(self, *, in_order: bool) -> bytes:
         signatures: Mapping[int, Signature] = self._signatures
-        return Snapshot(self._generation, self._certain, signatures, self._mount, in_order, dict(self.counters)).encode(
-            self._info_hash
+        snapshot = Snapshot(
+            self._generation,
+            self._certain,
+            signatures,
+            self._mount,
+            in_order,
+            dict(self.counters),
+            self._target,
+            self._certain.is_full,
         )
+        return snapshot.encode(self._info_hash)
 
     def _note(self, record: Record) -> None:
         try:

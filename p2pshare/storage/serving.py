@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from hashlib import sha1
 
 from attrs import define, field
 
 from p2pshare.bitfield import Bitfield
+from p2pshare.errors import StorageError
 from p2pshare.metainfo import Metainfo
 from p2pshare.storage.files import ContentFiles, ContentLost
+from p2pshare.storage.safe_files import SafeFiles
 from p2pshare.storage.workers import Run
 
 
@@ -69,6 +72,19 @@ class Serving:
                 self._lost(piece)
             raise
 
+    async def reread(self, piece: int) -> bool:
+        """
+        Hash a piece as the device has it, not memory; it is lost if it is wrong.
+
+        :raise StorageError: something passing stands in the way.
+        """
+        is_right: bool = await self._run(self._is_right_on_device, piece)
+        if is_right:
+            self.doubtful.discard(piece)
+        elif piece in self._have:
+            self._lost(piece)
+        return is_right
+
     def insist_on(self, piece: int) -> None:
         """
         Refuse a piece that is not verified.
@@ -77,6 +93,20 @@ class Serving:
         """
         if piece not in self._have:
             raise ValueError(f"piece {piece} is not verified and must not be read")
+
+    async def settle(self, pieces: Iterable[int]) -> None:
+        """
+        Hash those of some pieces that are in doubt; afterwards each is certain or lost.
+
+        :raise StorageError: something passing stands in the way.
+        """
+        for piece in pieces:
+            if piece in self.doubtful:
+                try:
+                    await self._prove(piece)
+                except ContentLost:
+                    if piece in self._have:
+                        self._lost(piece)
 
     def is_right(self, piece: int) -> bool:
         """
@@ -89,6 +119,11 @@ class Serving:
         except ContentLost:
             return False
         return sha1(content).digest() == self._metainfo.piece_hash(piece)
+
+    def _is_right_on_device(self, piece: int) -> bool:
+        with suppress(StorageError):  # as when a file is gone: reading it tells
+            SafeFiles(self._files).forget([piece])
+        return self.is_right(piece)
 
     async def _prove(self, piece: int) -> None:
         if await self._run(self.is_right, piece):

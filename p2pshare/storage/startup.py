@@ -9,7 +9,7 @@ from attrs import define, field
 from p2pshare.bitfield import Bitfield
 from p2pshare.metainfo import Metainfo
 from p2pshare.storage.checking import ContentCheck, Progress
-from p2pshare.storage.files import ContentFiles
+from p2pshare.storage.files import ContentFiles, Place
 from p2pshare.storage.resume import ResumeData
 from p2pshare.storage.safe_files import SafeFiles
 from p2pshare.storage.serving import Serving
@@ -53,10 +53,11 @@ class Startup:
         if trust is not None:
             for piece in trust.certain:
                 self._have.add(piece)
-            self._serving.doubtful.update(trust.on_serving)
+            self._serving.doubtful.update(trust.in_doubt)
         self._tally.count(self._have)
         if writable:
             check.refuse_strangers()
+            await self._prove_whole()
         await self._begin(found, writable)
 
     async def _recover(self, writable: bool) -> Trust | None:
@@ -66,13 +67,16 @@ class Startup:
             return None
         if not is_first:
             await self._resume.close()
-        recovered = await self._resume.open(writable)
+        missing = any(place in (Place.MISSING, Place.PART) for place in self._files.places)
+        recovered = await self._resume.open(writable and missing)
         if recovered is None:
             return None
         await self._run(insist_on_disk, self._files, recovered)
         # The last process may have ended because the disk failed: then memory holds what the device does not.
         await self._run(SafeFiles(self._files).forget, recovered.doubtful)
         if not is_first:
+            if writable:
+                await self._resume.forget()  # so that one that is broken off is made up for by the next start
             return None
         trust: Trust = await self._run(weigh, self._files, recovered)
         known = {*recovered.certain, *recovered.doubtful}
@@ -81,6 +85,16 @@ class Startup:
             # same size, a time near enough, even the same inode. Nobody must believe old records of them.
             await self._resume.forget()
         return trust
+
+    async def _prove_whole(self) -> None:
+        """Hash what is in doubt of files that are about to get their final names: nobody could put them right then."""
+        for file in self._files.unnamed(self._tally.whole()):
+            for piece in self._metainfo.geometry.pieces_of(file):
+                if piece in self._serving.doubtful:
+                    self._serving.doubtful.discard(piece)
+                    if not await self._run(self._serving.is_right, piece):
+                        self._have.discard(piece)
+                        self._tally.lost(piece)
 
     async def _begin(self, found: Collection[int], writable: bool) -> None:
         """Journal from now on, and give files that are whole their names."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from contextlib import suppress
 from hashlib import sha256
@@ -16,8 +17,11 @@ from p2pshare.storage.failpoints import FailPoint
 from p2pshare.storage.refusals import storage_error
 
 SNAPSHOT, BACKUP, LOCK = "resume", "resume.bak", "lock"
+WRITER = ".writer"
 _TEMPORARY, _JOURNAL = "tmp", "journal"
 _PRIVATE = 0o600  # which torrents somebody has is nobody else's business
+_SAFELY = os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
+_ATTEMPTS = 10  # to lock a file that is swept away each time
 
 
 class InUse(StorageError):
@@ -29,7 +33,8 @@ class StateFiles:
     """
     Names ``<info_hash>-<where>.<what>`` in the state folder. Knows what they are for, not what is in them.
 
-    The same torrent in another folder has files of its own, so that many commands run side by side. Blocks its thread.
+    The same torrent in another folder has files of its own, so that many commands run side by side. Besides these there
+    is ``<where>.writer`` for each place that somebody downloads to. Blocks its thread.
     """
 
     _disk: Disk
@@ -37,7 +42,7 @@ class StateFiles:
     _stem: str
     _failpoint: FailPoint | None
     _fd: int  # of the state folder
-    _lock: int | None = field(init=False, default=None)
+    _locks: list[int] = field(init=False, factory=list)
 
     @classmethod
     def open(
@@ -48,28 +53,60 @@ class StateFiles:
 
         :raise OSError: that cannot be.
         """
-        where = sha256(os.fsencode(os.path.realpath(content))).hexdigest()[:16]
-        return cls(disk, state, f"{info_hash.hex()}-{where}.", failpoint, open_folder(disk, state, 0o700))
+        return cls(disk, state, f"{info_hash.hex()}-{_where(content)}.", failpoint, open_folder(disk, state, 0o700))
+
+    @classmethod
+    def at(cls, disk: Disk, state: Path, stem: str) -> StateFiles:
+        """
+        Look after files of a torrent that is not known.
+
+        :param stem: what their names begin with.
+        :raise OSError: there is no such folder.
+        """
+        return cls(disk, state, stem, None, disk.open(state, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC))
 
     def path(self, what: str) -> str:
         """Spell a file's path for people."""
         return str(self._folder / (self._stem + what))
 
-    def lock(self) -> None:
+    def lock(self, target: str | None) -> None:
         """
         Keep other processes from this torrent in this folder, until :meth:`close` or the end of this process.
 
+        :param target: the path that is going to be written; no other torrent is downloaded to it, either. None: none.
         :raise InUse: another has it, and is named.
         :raise OSError: the state folder cannot be written to.
         """
-        fd = self._open(LOCK, os.O_RDWR | os.O_CREAT)
-        if not self._disk.lock(fd):
-            owner = self._content(fd)[:20].decode("ascii", "replace").strip() or "unknown"
-            self._disk.close(fd)
+        owner = self.take(self._stem + LOCK)
+        if owner is not None:
             raise InUse(f"process {owner} works on this torrent in the same folder; wait for it or choose another")
-        self._lock = fd
-        self._disk.ftruncate(fd, 0)
-        write_exactly(fd, memoryview(b"%d\n" % os.getpid()), 0, pwrite=self._disk.pwrite)
+        if target is not None:
+            owner = self.take(_where(target) + WRITER)
+            if owner is not None:
+                raise InUse(
+                    f"process {owner} downloads another torrent to {target}; wait for it or choose another folder"
+                )
+
+    def take(self, name: str) -> str | None:
+        """
+        Lock a file until :meth:`close`; made if it is not there.
+
+        :return: the process that has it, if any.
+        :raise OSError: the state folder cannot be written to.
+        """
+        for _ in range(_ATTEMPTS):
+            fd = self._disk.open(name, _SAFELY | os.O_RDWR | os.O_CREAT, _PRIVATE, dir_fd=self._fd)
+            if not self._disk.lock(fd):
+                owner = self._content(fd)[:20].decode("ascii", "replace").strip()
+                self._disk.close(fd)
+                return owner or "unknown"
+            if self._is_named(fd, name):
+                self._locks.append(fd)
+                self._disk.ftruncate(fd, 0)
+                write_exactly(fd, memoryview(b"%d\n" % os.getpid()), 0, pwrite=self._disk.pwrite)
+                return None
+            self._disk.close(fd)  # swept away before we had it; whoever comes next would not see our lock
+        raise OSError(errno.EBUSY, os.strerror(errno.EBUSY))
 
     def read(self, what: str) -> bytes | None:
         """Give what is in a file; None when it is not there or cannot be read."""
@@ -178,21 +215,25 @@ class StateFiles:
 
     def close(self) -> None:
         """Let go of everything, and let others have the torrent."""
-        if self._lock is not None:
-            self._disk.close(self._lock)
-            self._lock = None
+        while self._locks:
+            self._disk.close(self._locks.pop())
         self._disk.close(self._fd)
 
     def refusal(self, error: OSError) -> StorageError:
         """Say for people that the state folder is the trouble."""
         return storage_error(OSError(error.errno, error.strerror), str(self._folder))
 
+    def _is_named(self, fd: int, name: str) -> bool:
+        try:
+            return os.path.samestat(self._disk.fstat(fd), self._disk.stat(name, dir_fd=self._fd))
+        except FileNotFoundError:
+            return False
+
     def _all(self) -> list[str]:
         return [name[len(self._stem) :] for name in self._disk.listdir(self._fd) if name.startswith(self._stem)]
 
     def _open(self, what: str, flags: int) -> int:
-        flags |= os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
-        return self._disk.open(self._stem + what, flags, _PRIVATE, dir_fd=self._fd)
+        return self._disk.open(self._stem + what, flags | _SAFELY, _PRIVATE, dir_fd=self._fd)
 
     def _content(self, fd: int) -> bytes:
         content = bytearray(self._disk.fstat(fd).st_size)
@@ -202,3 +243,8 @@ class StateFiles:
     def _reached(self, name: str) -> None:
         if self._failpoint is not None:
             self._failpoint.reached(name)
+
+
+def _where(path: str | Path) -> str:
+    """Spell a path so that it fits into a name, whatever links lead to it."""
+    return sha256(os.fsencode(os.path.realpath(path))).hexdigest()[:16]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Collection, Coroutine, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -69,6 +69,7 @@ class PieceStore:
     _resume: ResumeData | None = field(init=False, default=None)
     _startup: Startup = field(init=False)
     _sealing: Ongoing = field(init=False, factory=Ongoing)
+    _checking: Ongoing = field(init=False, factory=Ongoing)
     _proof: Proof = field(init=False)
     _unproved: set[int] = field(init=False, factory=set)  # were on their way when the disk failed to keep something
     _closing: bool = field(init=False, default=False)
@@ -115,13 +116,24 @@ class PieceStore:
         return self._buffers.held
 
     @property
+    def in_doubt(self) -> Collection[int]:
+        """Pieces in ``have`` that are hashed before anybody gets them: somebody may have written to their files."""
+        return self._serving.doubtful
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether nothing is being checked, hashed, written or read just now."""
+        return self._ongoing.is_over
+
+    @property
     def counters(self) -> dict[str, int]:
         """Numbers that are kept with the resume data, for whoever counts something; empty where there is none."""
         return {} if self._resume is None else self._resume.counters
 
     def check(self, progress: Progress | None = None, *, writable: bool = True) -> Deferred[None]:
         """
-        Fill ``have`` from what lies in the folder. The first thing to do with a store; may be done again.
+        Fill ``have`` from what lies in the folder. The first thing to do with a store; may be done again, and then
+        pieces that are sealed meanwhile wait for its end.
 
         :param progress: told (pieces looked at, pieces in all) now and then.
         :param writable: the rest is to be downloaded here. Then empty files and the first ``.part`` are made, whole
@@ -129,7 +141,7 @@ class PieceStore:
             nothing is changed on the disk, and whatever is right is in ``have``.
         :return: errs back with StorageError when a name is taken by something else, or permission or room is missing.
         """
-        return self._start(self._check(progress, writable))
+        return self._checking.track(self._start(self._check(progress, writable)))
 
     def put(self, piece: int, begin: int, data: bytes | bytearray | memoryview) -> None:
         """
@@ -151,15 +163,18 @@ class PieceStore:
         :raise ValueError: nothing was put, or it is sealed already.
         """
         content = self._buffers.seal(piece)
-        if self.failed is not None or self._closing:
-            self._buffers.release(piece)
-            return fail(self.failed or self._refusal())
         self.is_pressed = self.is_pressed or self._buffers.sealed > self._memory_limit
-        return self._sealing.track(self._start(self._seal(piece, content, digests)))
+        if not self._checking.is_over:  # nothing is written meanwhile
+            return self._checking.over().addCallback(lambda _: self._seal_now(piece, content, digests))
+        return self._seal_now(piece, content, digests)
 
     def discard(self, piece: int) -> None:
         """Forget what was put into a piece that is not sealed."""
         self._buffers.discard(piece)
+
+    def trim(self) -> None:
+        """Let go of memory that no piece needed since the last call; about once a second."""
+        self._buffers.trim()
 
     def retry(self) -> None:
         """Seal again: what made the disk refuse may be gone."""
@@ -197,6 +212,17 @@ class PieceStore:
         self._serving.insist_on(piece)
         return self._start(self._serving.read(piece, begin, length))
 
+    def reread(self, piece: int) -> Deferred[bool]:
+        """
+        Hash a verified piece as the disk has it, whatever memory holds.
+
+        :return: whether it is right; if not, it is no longer in ``have``. Errs back with StorageError when something
+            passing stands in the way.
+        :raise ValueError: the piece is not verified.
+        """
+        self._serving.insist_on(piece)
+        return self._start(self._serving.reread(piece))
+
     def close(self) -> Deferred[None]:
         """
         Forget what is not sealed, wait for what is under way, close the files. Closing twice is closing once.
@@ -218,22 +244,28 @@ class PieceStore:
     def _refusal(self) -> StorageError:
         return StorageError(f"{self._metainfo.name}: its store is closed")
 
+    def _seal_now(self, piece: int, content: memoryview, digests: bool) -> Deferred[Sealed]:
+        if self.failed is not None or self._closing:
+            self._release(piece)
+            return fail(self.failed or self._refusal())
+        return self._sealing.track(self._start(self._seal(piece, content, digests)))
+
     async def _close(self) -> None:
         await self._ongoing.over()
+        self._buffers.empty()
         if self._resume is not None:
             await self._resume.close()
         await self._run(self._files.close)
 
     async def _check(self, progress: Progress | None, writable: bool) -> None:
+        await self._sealing.over()
         await self._startup.check(progress, writable)
         self.log.info("{name}: has {count} pieces on disk", name=self._metainfo.name, count=self.have.count)
 
     async def _seal(self, piece: int, content: memoryview, digests: bool) -> Sealed:
         try:
             sealed: Sealed = await self._run(self._judge_and_write, piece, content, digests)
-            if sealed.ok:
-                if self.failed is not None and piece in self._unproved:
-                    raise self.failed  # its bytes may be among those the disk did not keep
+            if sealed.ok and piece not in self.have:  # a check may have come before us
                 await self._finish_files(piece)
                 self.have.add(piece)
             return sealed
@@ -265,6 +297,11 @@ class PieceStore:
         """A piece is on disk: give files that are whole now their final names."""
         whole = self._tally.got(piece)
         try:
+            for file in whole:
+                await self._serving.settle(self.geometry.pieces_of(file))
+            whole = [file for file in whole if self._tally.is_whole(file)]
+            if self.failed is not None and piece in self._unproved:
+                raise self.failed  # its bytes may be among those the disk did not keep
             if self._resume is not None and self._resume.is_active:
                 is_last = self.have.count == self.geometry.num_pieces - 1
                 await self._resume.written(piece, whole, is_last=is_last)

@@ -36,11 +36,15 @@ class FileTally:
 
         :return: the files it was the last to be lacked by.
         """
-        return [file for file in self._add(piece, -1) if not self._lacking[file]]
+        return [file for file in self._add(piece, -1) if self.is_whole(file)]
 
     def lost(self, piece: int) -> None:
         """Note that a piece is not there any more."""
         self._add(piece, 1)
+
+    def is_whole(self, file: int) -> bool:
+        """Whether a file lacks nothing."""
+        return not self._lacking[file]
 
     def whole(self) -> list[int]:
         """Name the files that lack nothing, empty ones among them."""

@@ -15,7 +15,7 @@ class Trust:
     """What to do with each piece of a torrent that was worked on before; those in none of the sets are missing."""
 
     certain: frozenset[int]  # to be had without looking
-    on_serving: frozenset[int]  # of these: to be hashed before anybody gets them
+    in_doubt: frozenset[int]  # of these: to be hashed before anybody gets them, or their file its final name
     to_hash: frozenset[int]  # had only if their hash is right
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable
+from itertools import islice
 from typing import Protocol as Seam
 
 from attrs import define, field
@@ -16,6 +17,7 @@ from p2pshare.errors import StorageError
 from p2pshare.geometry import Geometry
 from p2pshare.policy.blame import Blame
 from p2pshare.policy.ledger import Ledger, Receipt
+from p2pshare.policy.pipeline import MOST_RIVALS, SHALLOWEST, fair_share
 from p2pshare.policy.remote_peer import RemotePeer
 from p2pshare.rates import Meter
 from p2pshare.storage.sealing import Sealed
@@ -155,7 +157,7 @@ class Download:
         if remote.peer_choking or not remote.am_interested or self._stopped or member.link.is_closing:
             return
         now = self._clock.seconds()
-        depth = remote.depth(now)
+        depth = self._depth(remote, now)
         room = depth - self._ledger.outstanding(remote)
         # A deep pipeline is topped up in steps, so that one write carries several requests.
         if room <= 0 or room < depth // 16:
@@ -166,6 +168,15 @@ class Download:
         if blocks:
             member.link.expect_blocks(True)
             member.link.request(blocks)
+
+    def _depth(self, remote: RemotePeer, now: float) -> int:
+        """Tell how many requests to have outstanding at a peer."""
+        depth = remote.depth(now)
+        if depth <= SHALLOWEST or self._settings.pipeline is not None or not remote.is_seed:
+            return depth
+        leeches = islice((other for other in self._members if not other.is_seed), MOST_RIVALS)
+        missing = self._ledger.missing_pieces * self._store.geometry.blocks_per_piece
+        return min(depth, fair_share(missing, sum(1 for _ in leeches)))
 
     def ask_idle(self) -> None:
         """Blocks were given back: offer them to peers that have nothing to do."""

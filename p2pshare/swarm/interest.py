@@ -75,13 +75,22 @@ class Interest:
         self._copies.left(member.remote.has)
 
     def verified(self, piece: int) -> None:
-        """We hold one piece more: say so to everyone, and where nothing else is left, that too."""
+        """
+        We hold one piece more: say so to everyone, and where nothing else is left, that too.
+
+        Whoever has the piece, as seeds do, has no use for the news. It gets them with the next requests: a write for
+        each piece would cost both sides as much again as those do.
+        """
+        have = messages.Have(piece)
         for member in self._members.values():
-            if member.joined:
-                member.link.send(messages.Have(piece))
-                if piece in member.remote.has:
-                    member.wanted -= 1
-                    self._tell(member)
+            if not member.joined:
+                continue
+            if piece in member.remote.has:
+                member.link.mention(have)
+                member.wanted -= 1
+                self._tell(member)
+            else:
+                member.link.send(have)
 
     def lost(self, piece: int) -> None:
         """We hold one piece less: whoever has it has something for us."""

@@ -34,6 +34,9 @@ class Link(Seam):
     def send(self, message: messages.Message) -> None:
         """Say something."""
 
+    def mention(self, message: messages.Message) -> None:
+        """Say something that can wait for the next write, or the next :meth:`tick`."""
+
     def request(self, blocks: list[Block]) -> None:
         """Ask for many blocks in one write."""
 
@@ -62,7 +65,7 @@ class Link(Seam):
         """Whether many bytes are about to come."""
 
     def tick(self) -> None:
-        """Look at deadlines."""
+        """Look at deadlines, and say what was only mentioned; called about once a second."""
 
     def turn_away(self, hello: bytes, reason: str) -> None:
         """Answer a handshake with ours, and hang up."""

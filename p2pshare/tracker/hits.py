@@ -83,17 +83,20 @@ def _sample(
         without = leeches.find(asker)
         others = len(leeches.seen) - (without is not None)
         from_leeches = min(others, wanted - (0 if seeds is None else _share(len(seeds.seen), others, wanted)))
-        where = leeches.sample(from_leeches, without)
-        packed = leeches.packed(where)
-        if with_ids:
-            ids = leeches.ids(where)
+        packed, ids = _take(leeches, from_leeches, without, with_ids)
         wanted -= from_leeches
     if seeds is not None and wanted:
-        where = seeds.sample(wanted, None)
-        packed += seeds.packed(where)
-        if with_ids:
-            ids += seeds.ids(where)
+        more, more_ids = _take(seeds, wanted, None, with_ids)
+        packed += more
+        ids += more_ids
     return packed, ids
+
+
+def _take(pool: Pool, count: int, without: int | None, with_ids: bool) -> tuple[bytes, bytes]:
+    if not with_ids:
+        return pool.packed_sample(count, without), b""
+    where = pool.sample(count, without)
+    return pool.packed(where), pool.ids(where)
 
 
 def _share(seeds: int, leeches: int, wanted: int) -> int:

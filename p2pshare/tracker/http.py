@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 
-from attrs import define
+from attrs import define, field
 from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 from twisted.web.server import NOT_DONE_YET
@@ -19,6 +19,7 @@ from p2pshare.tracker.names import Found, Names
 from p2pshare.tracker.settings import TrackerSettings
 from p2pshare.web.limits import LimitedRequest
 from p2pshare.web.paths import View
+from p2pshare.web.sources import Source
 from p2pshare.wire.announce import AnnounceResponse, PeerEntry
 from p2pshare.wire.announce_http import (
     decode_query,
@@ -28,21 +29,52 @@ from p2pshare.wire.announce_http import (
     encode_response,
     encode_scrape,
 )
+from p2pshare.wire.announce_lane import read_announce
 
 _BENCODED = b"application/x-bittorrent"
 _HEALTHY = b'{"status":"healthy"}'
 _BANNER = f"p2pshare {__version__}, a BitTorrent tracker: announce at /announce, scrape at /scrape\n".encode()
 
 
-def views(tracker: Tracker, names: Names, settings: TrackerSettings) -> Mapping[bytes, View]:
+_ANNOUNCE, _SCRAPE = b"/announce", b"/scrape"
+
+
+def views(face: TrackerFace) -> Mapping[bytes, View]:
     """Give the paths that a tracker answers."""
-    face = TrackerFace(tracker, names, settings)
     return {
-        b"/announce": View(face.announce),
-        b"/scrape": View(face.scrape),
+        _ANNOUNCE: View(face.announce),
+        _SCRAPE: View(face.scrape),
         b"/health": View(_show(_HEALTHY, b"application/json"), (b"GET", b"HEAD")),
         b"/": View(_show(_BANNER, b"text/plain; charset=utf-8"), (b"GET", b"HEAD")),
     }
+
+
+class KeyedViews(Mapping[bytes, View]):
+    """
+    The paths of a private tracker: in front of ``/announce`` and ``/scrape`` there may be a passkey.
+
+    Whether it is a good one is for these views to see, which have the whole path.
+    """
+
+    def __init__(self, plain: Mapping[bytes, View]) -> None:
+        """Serve these views, and two of them under keyed paths as well."""
+        self._plain = plain
+
+    def __getitem__(self, path: bytes) -> View:
+        view = self._plain.get(path)
+        if view is None and path.count(b"/") == 2:
+            _, slash, word = path.rpartition(b"/")
+            if word in (_ANNOUNCE[1:], _SCRAPE[1:]):
+                view = self._plain.get(slash + word)
+        if view is None:
+            raise KeyError(path)
+        return view
+
+    def __iter__(self) -> Iterator[bytes]:
+        return iter(self._plain)
+
+    def __len__(self) -> int:
+        return len(self._plain)
 
 
 @define(eq=False)
@@ -52,11 +84,16 @@ class TrackerFace:
     _tracker: Tracker
     _names: Names
     _settings: TrackerSettings
+    _intervals: tuple[int, int] = field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self._intervals = self._settings.interval, self._settings.told_min_interval
 
     def announce(self, request: LimitedRequest) -> bytes | int:
         """Answer an announce; later, if a name has to be looked up first."""
         request.setHeader(b"Content-Type", _BENCODED)
         try:
+            self._tracker.admit(passkey_of(request.path), request.source)
             query = decode_query(request.args)
             hits = self._tracker.announce(query, request.source)
         except RequestRefused as refusal:
@@ -71,10 +108,30 @@ class TrackerFace:
         _answer_later(request, found.addCallback(lambda found: self._compact(hits, found)))
         return NOT_DONE_YET
 
+    def answer(self, path: bytes, query: bytes, source: Source) -> tuple[bytes, bool] | None:
+        """
+        Answer an announce for a compact reply, if that can be done at once, from the bytes of its path and query.
+
+        :return: the reply, and whether it is a refusal; None: :meth:`announce` has to do it, and nothing has happened.
+        """
+        tracker = self._tracker
+        if not (path == _ANNOUNCE or (tracker.is_keyed and path.endswith(_ANNOUNCE) and path.count(b"/") == 2)):
+            return None
+        request = read_announce(query)
+        if request is None or tracker.has_names(request.info_hash):
+            return None
+        try:
+            if tracker.is_keyed:
+                tracker.admit(passkey_of(path), source)
+            return self._compact(tracker.announce(request, source)), False
+        except RequestRefused as refusal:
+            return _worded(refusal), True
+
     def scrape(self, request: LimitedRequest) -> bytes:
         """Answer a scrape."""
         request.setHeader(b"Content-Type", _BENCODED)
         try:
+            self._tracker.admit(passkey_of(request.path), request.source)
             hashes = decode_scrape_query(request.args, self._settings.limits.scrape)
             return encode_scrape(self._tracker.scrape(hashes, request.source))
         except RequestRefused as refusal:
@@ -82,18 +139,19 @@ class TrackerFace:
 
     def _refuse(self, request: LimitedRequest, refusal: RequestRefused) -> bytes:
         request.setResponseCode(self._settings.error_status)
-        return encode_failure(str(refusal), refusal.retry_in if isinstance(refusal, AskedTooSoon) else None)
+        return _worded(refusal)
 
     def _compact(self, hits: Hits, found: Found | None = None) -> bytes:
-        packed = {False: hits.packed4, True: hits.packed6}  # is it IPv6?
+        packed4, packed6 = hits.packed4, hits.packed6
         if found is not None:
             for entry in hits.named:
                 if (address := found.get(entry.host)) is not None:
-                    packed[is_ipv6(address)] += pack_compact(address, entry.port)
-        settings = self._settings
-        return encode_compact(
-            settings.interval, settings.told_min_interval, hits.complete, hits.incomplete, packed[False], packed[True]
-        )
+                    packed = pack_compact(address, entry.port)
+                    if is_ipv6(address):
+                        packed6 += packed
+                    else:
+                        packed4 += packed
+        return encode_compact(*self._intervals, hits.complete, hits.incomplete, packed4, packed6)
 
     def _listed(self, hits: Hits, with_ids: bool) -> bytes:
         """Write the reply with a list of dicts, in which names stay names (BEP 3)."""
@@ -106,6 +164,15 @@ class TrackerFace:
             settings.interval, settings.told_min_interval, hits.complete, hits.incomplete, tuple(peers)
         )
         return encode_response(response, compact=False)
+
+
+def passkey_of(path: bytes) -> bytes:
+    """Give what stands in front of the last word of a path; nothing if that is all."""
+    return path[1:].rpartition(b"/")[0]
+
+
+def _worded(refusal: RequestRefused) -> bytes:
+    return encode_failure(str(refusal), refusal.retry_in if isinstance(refusal, AskedTooSoon) else None)
 
 
 def _cut(ids: bytes) -> list[bytes]:

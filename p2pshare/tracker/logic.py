@@ -12,6 +12,7 @@ from attrs import define, field, frozen
 from p2pshare.addresses import Address, is_dialable, is_numeric, pack_compact
 from p2pshare.errors import RequestRefused
 from p2pshare.tracker.hits import Hits
+from p2pshare.tracker.private import Admission
 from p2pshare.tracker.settings import TrackerSettings
 from p2pshare.tracker.swarm import Contact
 from p2pshare.web.rates import RateLimit
@@ -23,6 +24,8 @@ class SwarmStore(Protocol):
     """Where swarms are kept; see ``MemorySwarms`` for what each call promises, tests/contracts for the proof."""
 
     def knows(self, info_hash: bytes) -> bool: ...
+
+    def has_names(self, info_hash: bytes) -> bool: ...
 
     def last_seen(self, info_hash: bytes, contact: Contact) -> float | None: ...
 
@@ -84,6 +87,7 @@ class Tracker:
     _settings: TrackerSettings
     _claims: Container[str]  # networks whose peers may say where they are
     _now: Callable[[], float]  # seconds on a clock that never jumps
+    _admission: Admission = field(factory=Admission)
     announces: int = field(init=False, default=0)
     refused: Counter[str] = field(init=False, factory=Counter)
     _by_address: RateLimit = field(init=False)
@@ -94,6 +98,10 @@ class Tracker:
         self._by_address = RateLimit(limits.announces_per_second, limits.announce_burst)
         self._new_torrents = RateLimit(limits.new_torrents_per_hour / 3600, limits.new_torrents_per_hour)
 
+    def use(self, store: SwarmStore) -> None:
+        """Ask this store from now on, such as one that tells somebody else of what it is asked."""
+        self._store = store
+
     def announce(self, request: AnnounceRequest, source: Source, carrier: Carrier = HTTP) -> Hits:
         """
         Take note of a peer, and choose others for it.
@@ -102,10 +110,14 @@ class Tracker:
         """
         now = self._now()
         contact = self._contact(request, source)
+        if not source.is_exempt:
+            self._take_turn(source, now)
+        if self._admission.lists.torrents is not None:
+            self._check_torrent(request.info_hash)
         if source.is_exempt:
             most_per_host = None
         else:
-            self._admit(request, contact, source, carrier, now)
+            self._check_haste(request, contact, source, carrier, now)
             most_per_host = self._settings.limits.peers_per_address
         wanted = self._settings.numwant if request.numwant is None else request.numwant
         wanted = min(wanted, self._settings.max_numwant)
@@ -113,6 +125,29 @@ class Tracker:
             wanted = min(wanted, carrier.most_peers)
         self.announces += 1
         return self._store.announce(request, contact, wanted, most_per_host, now, width=carrier.width)
+
+    @property
+    def is_keyed(self) -> bool:
+        """Whether it answers only who has a passkey."""
+        return self._admission.lists.passkeys is not None
+
+    def admit(self, passkey: bytes, source: Source) -> None:
+        """
+        Let a holder of a passkey announce and scrape, or everybody where there are none; empty: none was shown.
+
+        :raise RequestRefused: it is not known, or the source has tried too many.
+        """
+        try:
+            self._admission.check_passkey(passkey)
+        except RequestRefused:
+            self.refused["passkey"] += 1
+            if not source.is_exempt:
+                self._take_turn(source, self._now())
+            raise
+
+    def has_names(self, info_hash: bytes) -> bool:
+        """Whether a swarm has members with host names, so that a reply may have to wait for a look-up."""
+        return self._store.has_names(info_hash)
 
     def scrape(self, hashes: Sequence[bytes], source: Source) -> dict[bytes, ScrapeCounts]:
         """
@@ -144,9 +179,17 @@ class Tracker:
                 return pack_compact(claimed, request.port) if is_numeric(claimed) else address
         return pack_compact(source.host, request.port)
 
-    def _admit(self, request: AnnounceRequest, contact: Contact, source: Source, carrier: Carrier, now: float) -> None:
+    def _check_torrent(self, info_hash: bytes) -> None:
+        try:
+            self._admission.check_torrent(info_hash)
+        except RequestRefused:
+            self.refused["torrent"] += 1
+            raise
+
+    def _check_haste(
+        self, request: AnnounceRequest, contact: Contact, source: Source, carrier: Carrier, now: float
+    ) -> None:
         """Let a stranger pass who keeps to the limits."""
-        self._take_turn(source, now)
         if request.event is Event.STOPPED:
             return
         if request.event is None:

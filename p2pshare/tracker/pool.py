@@ -134,6 +134,33 @@ class Pool:
         before = min(count, others - ahead)
         return self._ring(without + 1 + ahead, before) + self._ring(without + 1, count - before)
 
+    def packed_sample(self, count: int, without: int | None) -> bytes:
+        """Choose members as :meth:`sample` does, and give their addresses, joined: what nearly every reply wants."""
+        if count <= 0:
+            return b""
+        addresses, width = self.addresses, self.width
+        size = len(self.seen)
+        if without is None:
+            if count >= size:
+                return bytes(addresses)
+            start = int(self._random() * size)
+            if start + count > size:
+                return self.packed(self._ring(start, count))
+        else:
+            behind = without + 1
+            if count >= size - 1:
+                return bytes(addresses[: without * width] + addresses[behind * width :])
+            ahead = int(self._random() * (size - 1))  # in the ring of the others, which begins behind the asker
+            start = behind + ahead
+            end = size
+            if start >= size:
+                start -= size
+                end = without
+            if start + count > end:
+                before = min(count, size - 1 - ahead)
+                return self.packed(self._ring(start, before) + self._ring(behind, count - before))
+        return bytes(addresses[start * width : (start + count) * width])
+
     def packed(self, where: Slices) -> bytes:
         """Give the addresses at these places, joined."""
         width = self.width

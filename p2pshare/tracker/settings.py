@@ -60,6 +60,7 @@ class TrackerSettings:
 
     bind: str = field(default="127.0.0.1", validator=_is_address)
     port: int = field(default=8000, validator=between(0, 65535))  # 0: any free one
+    udp: bool = True  # on the same port number
     interval: int = field(default=1800, validator=between(1, _DAY))
     min_interval: int = field(default=60, validator=between(1, _DAY))
     peer_timeout: float | None = field(
@@ -69,6 +70,9 @@ class TrackerSettings:
     max_numwant: int = field(default=100, validator=between(0, 1000))
     error_status: int = field(default=200, validator=one_of(200, 400))
     full_scrape: bool = False
+    private: bool = False
+    passkey_file: str | None = None  # for both of these: used if private
+    torrent_file: str | None = None
     claims: tuple[str, ...] = field(default=("private",), validator=are_networks)
     proxies: tuple[str, ...] = field(default=(), validator=are_networks)
     save_interval: float = field(default=60.0, validator=between(0.1, _DAY), metadata=_TIME)

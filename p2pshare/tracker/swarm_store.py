@@ -35,6 +35,11 @@ class MemorySwarms:
         """Whether there is a swarm of this torrent."""
         return info_hash in self.swarms
 
+    def has_names(self, info_hash: bytes) -> bool:
+        """Whether a torrent has members that are known by a host name."""
+        swarm = self.swarms.get(info_hash)
+        return swarm is not None and bool(swarm.named)
+
     def last_seen(self, info_hash: bytes, contact: Contact) -> float | None:
         """Tell when a member announced last; None for one who is no member."""
         swarm = self.swarms.get(info_hash)

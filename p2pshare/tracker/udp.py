@@ -29,6 +29,7 @@ from p2pshare.wire.udp_tracker import (
     encode_connected,
     encode_refusal,
     encode_scraped,
+    url_data,
 )
 
 MAX_REPLY = 1220  # bytes: passes through any network in one piece, tunnels included (RFC 8200: 1280 with headers)
@@ -73,6 +74,7 @@ class UDPFace(DatagramProtocol):
     _connections: ConnectionIds
     dropped: int = field(init=False, default=0)  # datagrams that were no requests, or not from where they said
     unsent: int = field(init=False, default=0)  # replies that the system would not take
+    transport: Any = field(init=False, default=None)  # IUDPTransport, which does not mention its socket
     noisy = False
     log = Logger()
 
@@ -98,6 +100,8 @@ class UDPFace(DatagramProtocol):
 
     def _announce(self, datagram: bytes, transaction_id: bytes, source: Source, addr: Sender) -> None:
         """Answer an announce; later, if a name has to be looked up first."""
+        if self._tracker.is_keyed:
+            self._tracker.admit(_passkey_of(datagram), source)
         ipv6 = ":" in source.host
         hits = self._tracker.announce(decode_announce(datagram), source, _IPV6 if ipv6 else _IPV4)
         if not hits.named:
@@ -112,6 +116,9 @@ class UDPFace(DatagramProtocol):
 
     def _scrape(self, datagram: bytes, transaction_id: bytes, source: Source, addr: Sender) -> None:
         """Answer a scrape, which may name a torrent twice, and then gets its figures twice."""
+        if self._tracker.is_keyed:
+            # Only announces can bring a path along, and so a passkey.
+            raise RequestRefused("this tracker is private: scrape over HTTP, with your passkey in the path")
         hashes = decode_scrape(datagram)[: self._settings.limits.scrape]
         counts = self._tracker.scrape(hashes, source)
         self._send(encode_scraped(transaction_id, [counts[info_hash] for info_hash in hashes]), addr)
@@ -128,6 +135,13 @@ class UDPFace(DatagramProtocol):
         if self.transport is None:  # closed while a name was looked up
             return
         try:
-            self.transport.write(reply, addr)
+            # Not its write(), which looks for a third of an announce's time whether this is an address.
+            self.transport.socket.sendto(reply, addr)
         except OSError:  # no buffer left, a firewall, port 0: none of it ours to mend, and all of it like a loss
             self.unsent += 1
+
+
+def _passkey_of(datagram: bytes) -> bytes:
+    """Find the passkey in the path of the URL that an announce was made for (BEP 41); nothing where there is none."""
+    passkey, slash, word = url_data(datagram).partition(b"?")[0].removeprefix(b"/").partition(b"/")
+    return passkey if slash and word == b"announce" else b""

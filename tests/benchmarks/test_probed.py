@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import sys
+from pathlib import Path
 
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from benchmarks.probed import PERIOD, Probe, where
+from benchmarks.probed import PERIOD, Probe, Witness, tell, where
 
 
 class ProbeTests(SynchronousTestCase):
@@ -39,6 +41,32 @@ class ProbeTests(SynchronousTestCase):
         self.clock.advance(4.5 * PERIOD)
         self.clock.advance(0.6 * PERIOD)
         self.assertEqual(self.lateness()[4:], [0.1])
+
+
+class TellTests(SynchronousTestCase):
+    """tell()"""
+
+    def test_what_was_seen_is_there_at_once(self) -> None:
+        """The file has every late moment and every place, and nothing of it lies beside it."""
+        clock = Clock()
+        probe = Probe(clock.callLater, clock.seconds)
+        probe.start()
+        clock.advance(1.5 * PERIOD)
+        witness = QuietWitness(probe)
+        witness.places["somewhere"] = 3
+        file = Path(self.mktemp())
+        tell(file, probe, witness)
+        told = json.loads(file.read_text())
+        self.assertEqual(told["samples"], [list(sample) for sample in probe.samples])
+        self.assertEqual((len(told["samples"]), told["places"]), (1, [["somewhere", 3]]))
+        self.assertEqual(list(file.parent.glob(f"{file.name}*")), [file])
+
+
+class QuietWitness(Witness):
+    """One without a thread."""
+
+    def stop(self) -> None:
+        """Nothing to end."""
 
 
 class WhereTests(SynchronousTestCase):

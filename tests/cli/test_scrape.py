@@ -16,7 +16,7 @@ from p2pshare.errors import TrackerFailure, TrackerUnreachable
 from p2pshare.wire.announce import ScrapeCounts
 from tests.cli.sample import content, objects, run, torrent_of
 
-UDP = "udp://tracker.example:6969"
+STRANGE = "udp://tracker.example:6969"  # nobody here has a client for it
 
 
 @frozen
@@ -57,12 +57,12 @@ class ScrapeTests(SynchronousTestCase):
             strict=lambda: fail(TrackerFailure("members only")),
             dead=lambda: fail(TrackerUnreachable("http://dead.example/scrape: connection refused")),
         )
-        self.patch(scrape, "http_trackers", lambda reactor: self.trackers)
+        self.patch(scrape, "tracker_clients", lambda reactor: self.trackers)
         self.patch(scrape, "run", lambda task: self.successResultOf(Deferred.fromCoroutine(task(None))))
 
     def torrent(self, *names: str) -> Path:
         """Make a torrent with these trackers."""
-        return torrent_of(self.root, [[f"http://{name}.example/announce" for name in names], [UDP]])[0]
+        return torrent_of(self.root, [[f"http://{name}.example/announce" for name in names], [STRANGE]])[0]
 
     def test_answers(self) -> None:
         """Every tracker gets a line with what it said; one answer is enough for exit code 0."""
@@ -75,7 +75,7 @@ class ScrapeTests(SynchronousTestCase):
                 "http://ignorant.example/announce: does not know this torrent",
                 "http://strict.example/announce: refused: members only",
                 "http://dead.example/announce: no answer: connection refused",
-                f"{UDP}: only http and https trackers can be asked so far",
+                f"{STRANGE}: cannot be asked: an http, https or udp URL is expected",
             ],
         )
         self.assertTrue(self.trackers.is_closed)
@@ -109,7 +109,7 @@ class ScrapeTests(SynchronousTestCase):
             [
                 {"url": "http://good.example/announce", "seeds": 3, "leeches": 2, "downloads": 15},
                 {"url": "http://ignorant.example/announce", "error": "does not know this torrent"},
-                {"url": UDP, "error": "only http and https trackers can be asked so far"},
+                {"url": STRANGE, "error": "cannot be asked: an http, https or udp URL is expected"},
             ],
         )
         result = run("scrape", "--json", self.torrent("dead"))

@@ -71,11 +71,17 @@ class ListenTests(SynchronousTestCase):
         self.assertEqual(str(error), "cannot listen on 192.0.2.7:80: permission denied")
 
     def test_no_address_of_ours(self) -> None:
-        """An address that is not this machine's is named with all ports that were tried, not with the last one."""
+        """An address that is not this machine's is said to be that, and no other port is tried."""
+        machine = Machine(v4=errno.EADDRNOTAVAIL)
+        error = self.assertRaises(PortError, self.listen, machine, 6881, 6882, 0, bind="192.0.2.7")
+        self.assertEqual(str(error), "cannot listen on 192.0.2.7: not an address of this machine")
+        self.assertEqual(machine.tried, [(6881, "192.0.2.7")])
+
+    def test_all_that_were_tried(self) -> None:
+        """On one address, too, the error names all ports that were tried, not the last one."""
         for ports, tried in (((6881, 6882, 0), "ports 6881-6882 or any other"), ((0,), "any port")):
-            machine = Machine(v4=errno.EADDRNOTAVAIL)
-            error = self.assertRaises(PortError, self.listen, machine, *ports, bind="192.0.2.7")
-            self.assertEqual(str(error), f"cannot listen on 192.0.2.7, {tried}: cannot assign requested address")
+            error = self.assertRaises(PortError, self.listen, Machine(v4=errno.EACCES), *ports, bind="192.0.2.7")
+            self.assertEqual(str(error), f"cannot listen on 192.0.2.7, {tried}: permission denied")
 
     def test_range(self) -> None:
         """Without an address the error names the range."""

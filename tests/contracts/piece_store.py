@@ -166,6 +166,25 @@ class PieceStoreContract:
         self.successResultOf(store.seal(0))
         self.assertFalse(store.is_pressed)
 
+    def test_right_pieces_stay_when_read_again(self: Any) -> None:
+        """Reading a verified piece again finds it right; one that is not verified must not be read."""
+        store = self.checked_store(CONTENT[:PIECE])
+        lost: list[int] = []
+        store.on_lost = lost.append
+        self.assertTrue(store.is_idle)
+        self.assertEqual(list(store.in_doubt), [])
+        self.assertTrue(self.successResultOf(store.reread(0)))
+        self.assertRaises(ValueError, store.reread, 1)
+        self.assertEqual((list(store.have), lost), ([0], []))
+
+    def test_trim_takes_nothing_that_is_needed(self: Any) -> None:
+        """However often memory is trimmed, what was put into a piece stays."""
+        store = self.checked_store()
+        put_piece(store, CONTENT, 0)
+        for _ in range(3):
+            store.trim()
+        self.assertTrue(self.successResultOf(store.seal(0)).ok)
+
     def test_close_ends_everything(self: Any) -> None:
         """After close, which may be called twice, memory is given back and nothing is sealed, checked or read."""
         store = self.checked_store(CONTENT[:PIECE])
@@ -177,6 +196,7 @@ class PieceStoreContract:
         self.assertFalse(store.read_into(0, 0, [memoryview(bytearray(4))]))
         self.failureResultOf(store.read(0, 0, 4), StorageError)
         self.failureResultOf(store.check(), StorageError)
+        self.failureResultOf(store.reread(0), StorageError)
         put_piece(store, CONTENT, 1)
         self.failureResultOf(store.seal(1), StorageError)
         self.assertEqual(store.buffered, 0)

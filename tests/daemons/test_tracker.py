@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any, cast
 from unittest import mock
 
-from attrs import fields
+from attrs import define, field, fields
 from twisted.application.service import IServiceMaker
+from twisted.internet.address import IPv4Address
 from twisted.internet.error import CannotListenError
 from twisted.internet.testing import MemoryReactorClock
 from twisted.logger import capturedLogs
@@ -19,11 +20,12 @@ from twisted.python import usage
 from twisted.trial.unittest import SynchronousTestCase
 
 from p2pshare.daemons import tracker, twistd
+from p2pshare.daemons.service_settings import AccessSettings, IndexSettings, ServiceSettings
 from p2pshare.daemons.state import StateLock
 from p2pshare.daemons.tracker import Options, TrackerService
 from p2pshare.errors import P2PShareError
 from p2pshare.settings import load_settings
-from p2pshare.tracker.settings import SECTION, TrackerLimits, TrackerSettings
+from p2pshare.tracker.settings import SECTION, TrackerLimits
 
 CONF = Path(__file__).parents[2] / "conf" / "tracker.toml"
 
@@ -42,18 +44,27 @@ class OptionsTests(SynchronousTestCase):
         """Without a word it is a tracker on this machine's port 8000, with state in the user's folder."""
         with mock.patch.dict(os.environ, {"XDG_STATE_HOME": "/home/someone/.state"}):
             options = parsed()
-        self.assertEqual(options.settings, TrackerSettings())
+        self.assertEqual(options.settings, ServiceSettings())
         self.assertEqual((options.settings.bind, options.settings.port), ("127.0.0.1", 8000))
         self.assertEqual(options.state, Path("/home/someone/.state/p2pshare/tracker/swarms"))
 
     def test_flags(self) -> None:
         """Flags set what they name."""
         options = parsed("--port", "0", "--bind", "::", "--interval", "5", "--state", "some/file")
-        self.assertEqual(options.settings, TrackerSettings(port=0, bind="::", interval=5))
+        self.assertEqual(options.settings, ServiceSettings(port=0, bind="::", interval=5))
         self.assertEqual(options.state, Path("some/file").absolute())
         self.assertEqual(parsed("--state-dir", "some").state, Path("some/swarms").absolute())
         self.assertIsNone(parsed("--no-state").state)
         self.assertEqual(parsed("--bind", "localhost").settings.bind, "127.0.0.1")
+        self.assertFalse(parsed("--no-udp").settings.udp)
+
+    def test_index_flags(self) -> None:
+        """The index can be put elsewhere, or be left out; relative paths are those of where it was said."""
+        index = parsed("--db", "some.db", "--uploads", "some/folder").settings.index
+        self.assertEqual(index.db, str(Path("some.db").absolute()))
+        self.assertEqual(index.uploads, str(Path("some/folder").absolute()))
+        self.assertEqual(parsed("--db", ":memory:").settings.index.db, ":memory:")
+        self.assertFalse(parsed("--no-index").settings.index.enabled)
 
     def test_flags_before_file(self) -> None:
         """A flag goes before the settings file, the file before the defaults."""
@@ -95,15 +106,55 @@ class SettingsFileTests(SynchronousTestCase):
 
     def test_it_holds_the_defaults(self) -> None:
         """It loads, and what it says are the defaults."""
-        self.assertEqual(load_settings(CONF, TrackerSettings, SECTION), TrackerSettings())
+        self.assertEqual(load_settings(CONF, ServiceSettings, SECTION), ServiceSettings())
 
     def test_it_mentions_everything(self) -> None:
         """Every key is there, those without a default as a comment."""
         text = CONF.read_text(encoding="utf-8")
         table = tomllib.loads(text)[SECTION]
-        for cls, known in ((TrackerSettings, table), (TrackerLimits, table["limits"])):
-            for field in fields(cls):
-                self.assertTrue(field.name in known or f"\n# {field.name} = " in text, field.name)
+        for cls, known in (
+            (ServiceSettings, table),
+            (TrackerLimits, table["limits"]),
+            (IndexSettings, table["index"]),
+            (AccessSettings, table["web"]),
+        ):
+            for each in fields(cls):
+                self.assertTrue(each.name in known or f"\n# {each.name} = " in text, each.name)
+
+
+@define(eq=False)
+class FakePort:
+    """A port that is open until it is closed."""
+
+    number: int
+    host: str
+    is_open: bool = field(init=False, default=True)
+    maxThroughput: int = field(init=False, default=0)
+
+    def getHost(self) -> IPv4Address:
+        return IPv4Address("UDP", self.host, self.number)
+
+    def stopListening(self) -> None:
+        self.is_open = False
+
+
+@define(eq=False)
+class FakePorts:
+    """A reactor's ways to open ports: TCP at numbers from 50000 on if any will do, UDP where it is not taken."""
+
+    taken: tuple[int, ...] = ()
+    tcp: list[FakePort] = field(init=False, factory=list)
+    udp: list[FakePort] = field(init=False, factory=list)
+
+    def listenTCP(self, port: int, factory: object, backlog: int, interface: str) -> FakePort:
+        self.tcp.append(FakePort(port or 50000 + len(self.tcp), interface))
+        return self.tcp[-1]
+
+    def listenUDP(self, port: int, protocol: object, interface: str, maxPacketSize: int) -> FakePort:
+        if port in self.taken:
+            raise CannotListenError(interface, port, OSError(errno.EADDRINUSE, "Address already in use"))
+        self.udp.append(FakePort(port, interface))
+        return self.udp[-1]
 
 
 class ServiceTests(SynchronousTestCase):
@@ -112,11 +163,14 @@ class ServiceTests(SynchronousTestCase):
     def setUp(self) -> None:
         self.reactor = cast(Any, MemoryReactorClock())
         self.reactor.getThreadPool = lambda: None  # nothing is saved by itself here
+        self.ports = FakePorts()
+        self.reactor.listenUDP = self.ports.listenUDP
         self.folder = Path(self.mktemp())
 
     def make(self, **settings: Any) -> TrackerService:
         """Make a tracker on a reactor in memory."""
-        return TrackerService(TrackerSettings(**settings), self.folder / "swarms", self.reactor, self.reactor.seconds)
+        settings = {"index": IndexSettings(enabled=False), **settings}
+        return TrackerService(ServiceSettings(**settings), self.folder / "swarms", self.reactor, self.reactor.seconds)
 
     def test_life(self) -> None:
         """It listens where it was told, says where that is, and gives everything back at the end."""
@@ -131,6 +185,44 @@ class ServiceTests(SynchronousTestCase):
         self.successResultOf(service.stopService())
         self.assertEqual(self.reactor.getDelayedCalls(), [])
         StateLock(self.folder / "swarms.lock").take()
+
+    def test_udp_beside_tcp(self) -> None:
+        """UDP has TCP's address and port number, is named at the start, and ends with the service."""
+        self.reactor.listenTCP = self.ports.listenTCP
+        service = self.make(port=8123)
+        with capturedLogs() as events:
+            service.startService()
+        (port,) = self.ports.udp
+        self.assertEqual((port.host, port.number, port.is_open), ("127.0.0.1", 8123, True))
+        self.assertIn("udp://127.0.0.1:8123/announce", [event.get("udp_url") for event in events])
+        self.successResultOf(service.stopService())
+        self.assertEqual((port.is_open, service.udp_url), (False, None))
+
+    def test_no_udp(self) -> None:
+        """Without UDP there is TCP only."""
+        service = self.make(udp=False)
+        service.privilegedStartService()
+        self.assertEqual((self.ports.udp, service.udp_url), ([], None))
+
+    def test_any_port_is_one_for_both(self) -> None:
+        """Where any port number will do, one is found that is free for both; what was tried in vain is closed."""
+        self.ports.taken = (50000, 50001)
+        self.reactor.listenTCP = self.ports.listenTCP
+        service = self.make(port=0)
+        service.privilegedStartService()
+        self.assertEqual([port.is_open for port in self.ports.tcp], [False, False, True])
+        self.assertEqual([port.number for port in self.ports.udp], [50002])
+        self.assertEqual(service.udp_url, "udp://127.0.0.1:50002/announce")
+
+    def test_udp_port_in_use(self) -> None:
+        """A port number that UDP cannot have is an error that says so, and TCP's is given back."""
+        self.reactor.listenTCP = self.ports.listenTCP
+        self.ports.taken = tuple(range(50000, 50100))
+        for number, tried in ((50050, 1), (0, 8)):
+            self.ports.tcp.clear()
+            error = self.assertRaises(P2PShareError, self.make(port=number).privilegedStartService)
+            self.assertRegex(str(error), r"cannot listen on 127.0.0.1:\d+ \(UDP\): Address already in use")
+            self.assertEqual([port.is_open for port in self.ports.tcp], [False] * tried)
 
     def test_start_without_privileges(self) -> None:
         """It listens, too, when only its start is called; and once."""

@@ -128,6 +128,39 @@ class ConversationTests(SynchronousTestCase):
         one = bep3.encode(messages.Have(1)) + bep3.encode(messages.Request(0, 0, 16384))
         self.assertEqual(writes, [one * 2])
 
+    def test_mentions_wait_for_the_next_write(self) -> None:
+        """What is only mentioned makes no write of its own, and goes out in the order it was said."""
+        writes: list[bytes] = []
+        self.transport.write = writes.append  # type: ignore[method-assign]
+        self.link.mention(messages.Have(1))
+        self.link.mention(messages.Have(2))
+        self.link.dataReceived(bep3.encode(messages.Have(3)))  # nothing to answer
+        self.assertEqual(writes, [])
+        self.link.request([(0, 0, 16384)])
+        said = (messages.Have(1), messages.Have(2), messages.Request(0, 0, 16384))
+        self.assertEqual(writes, [b"".join(map(bep3.encode, said))])
+
+    def test_mentions_wait_for_a_second_at_most(self) -> None:
+        """Where nothing else is to be said, a mention goes out with the next look at the connection."""
+        self.link.mention(messages.Have(1))
+        self.assertEqual(self.transport.value(), b"")
+        self.link.tick()
+        self.assertEqual(self.transport.drain(), bep3.encode(messages.Have(1)))
+
+    def test_mentions_are_said_before_a_polite_close(self) -> None:
+        """Hanging up politely leaves nothing unsaid; nothing is mentioned after it."""
+        self.link.mention(messages.Have(1))
+        self.link.close("enough")
+        self.link.mention(messages.Have(2))
+        self.assertEqual(self.transport.value(), bep3.encode(messages.Have(1)))
+
+    def test_mentions_are_lost_with_the_connection(self) -> None:
+        """To whoever is hung up on at once, nothing more is said."""
+        self.link.mention(messages.Have(1))
+        self.link.abort("enough")
+        self.link.tick()
+        self.assertEqual(self.transport.value(), b"")
+
     def test_f22_huge_message(self) -> None:
         """A length of 4 GiB closes at once, and what was to be said is not."""
         self.link.dataReceived(b"\xff\xff\xff\xff")

@@ -84,6 +84,33 @@ class EndgameTests(LedgerCase):
         self.assertEqual(len(ledger.ask(quick, 99, 0.0)), 8)
         self.assertEqual(ledger.ask(quick, 99, 0.0), [])
 
+    def test_two_slow_peers_do_not_hold_everything_up(self) -> None:
+        """A block that two were asked for is asked of a third when the second has had its time, and not sooner."""
+        ledger = a_ledger(held=5)
+        slow, slower, quick, late = (a_seed(number, PIECES) for number in range(1, 5))
+        asked = ledger.ask(slow, 9, 0.0)
+        self.assertEqual(sorted(ledger.ask(slower, 9, 5.0)), asked)
+        self.assertEqual(ledger.ask(quick, 9, 14.9), [])
+        self.assertEqual(sorted(ledger.ask(quick, 9, 15.0)), asked)
+        self.assertEqual(ledger.ask(late, 9, 15.0), [])
+        self.assertEqual(self.deliver(ledger, quick, asked[:1]), [Receipt.WANTED])
+        self.assertEqual(ledger.rivals(*asked[0][:2]), [slower, slow])
+        ledger.left(slow)
+        ledger.left(slower)
+        self.assertEqual(ledger.outstanding(quick), 1)
+        self.assertEqual(self.deliver(ledger, quick, asked[1:]), [Receipt.COMPLETES])
+        ledger.verified(5)
+        self.assertEqual([ledger.outstanding(peer) for peer in (slow, slower, quick, late)], [0, 0, 0, 0])
+
+    def test_snubbed_peer_is_no_help(self) -> None:
+        """Whoever leaves requests unanswered is not asked for blocks of others, only for free ones."""
+        ledger, one, snubbed = a_ledger(held=5), a_seed(1, PIECES), a_seed(2, PIECES)
+        snubbed.snubbed = True
+        asked = ledger.ask(one, 9, 0.0)
+        self.assertEqual(ledger.ask(snubbed, 9, 30.0), [])
+        ledger.left(one)
+        self.assertEqual(ledger.ask(snubbed, 9, 30.0), asked)
+
     def test_lost_piece(self) -> None:
         """A piece that was held and is lost is fetched like any other, with an endgame of its own."""
         ledger, slow, quick = a_ledger(held=PIECES), a_seed(1, PIECES), a_seed(2, PIECES)

@@ -3,9 +3,22 @@ from __future__ import annotations
 from twisted.trial.unittest import SynchronousTestCase
 
 from p2pshare.geometry import BLOCK_SIZE
-from p2pshare.policy.pipeline import DEEPEST, LONGEST_PAUSE, SHALLOWEST, Pipeline
+from p2pshare.policy.pipeline import DEEPEST, LONGEST_PAUSE, SHALLOWEST, Pipeline, fair_share
 
 MIB = 1 << 20
+
+
+class FairShareTests(SynchronousTestCase):
+    """How much to have on order at a seed that others want something of as well."""
+
+    def test_alone(self) -> None:
+        """A seed that serves nobody else may be asked for as much as any peer."""
+        self.assertEqual(fair_share(5, 0), DEEPEST)
+
+    def test_less_the_less_is_missing(self) -> None:
+        """The share shrinks with what is missing, and with the number of rivals, down to 32 blocks."""
+        self.assertEqual([fair_share(missing, 5) for missing in (8000, 4000, 1320, 1280, 0)], [200, 100, 33, 32, 32])
+        self.assertEqual([fair_share(8000, rivals) for rivals in (1, 2, 4)], [1000, 500, 250])
 
 
 class PipelineTests(SynchronousTestCase):

@@ -210,6 +210,57 @@ class ResumeTests(DurableTestCase):
         self.close(store)
         self.assertEqual(list(self.store().have), [0])
 
+    def test_f105_seed_does_not_stop_a_download(self) -> None:
+        """Where a process shares a content, others are welcome: the same torrent, and another one of other names."""
+        self.close(self.fetched(0, 1, 2, 3))
+        seed = self.store(writable=False)
+        again = self.store()
+        self.assertTrue(again.is_complete)
+        other = some_bytes(3 * PIECE, 9)
+        download = self.store(torrent(other, PIECE, name="other"))
+        self.fetch(download, other)
+        for store in (seed, again, download):
+            self.close(store)
+        self.assertEqual(tree(self.folder), {"thing": CONTENT, "other": other})
+
+    def test_f105_two_torrents_of_one_name(self) -> None:
+        """Two torrents that would be written to the same place are told apart in one line; in turns they may."""
+        other = torrent(some_bytes(3 * PIECE, 9), PIECE)
+        first = self.fetched(0)
+        second = self.unchecked(other)
+        said = str(self.failureResultOf(second.check(), StorageError).value)
+        self.assertEqual(
+            said,
+            f"thing: process {os.getpid()} downloads another torrent to {self.folder}/thing; "
+            "wait for it or choose another folder",
+        )
+        self.close(second)
+        self.fetch(first, CONTENT)
+        self.close(first)
+        said = str(self.failureResultOf(self.unchecked(other).check(), StorageError).value)
+        self.assertIn("exists and has", said)
+        self.assertIn("move it away or choose another folder", said)
+        self.assertEqual(tree(self.folder), {"thing": CONTENT})
+
+    def test_f104_recheck_broken_off(self) -> None:
+        """A check of everything that was asked for and broken off is made up for by the next start."""
+        store = self.fetched(0, 1)
+        self.clock.advance(1)
+        before = (self.folder / "thing.part").stat()
+        with (self.folder / "thing.part").open("r+b") as part:
+            part.write(b"other")
+        os.utime(self.folder / "thing.part", ns=(before.st_atime_ns, before.st_mtime_ns))
+
+        def broken_off(*args: object) -> None:
+            raise StorageError("closed before it was checked to the end")
+
+        self.patch(startup, "ContentCheck", broken_off)
+        self.failureResultOf(store.check(), StorageError)
+        self.close(store)
+        self.patch(startup, "ContentCheck", ContentCheck)
+        store = self.store()
+        self.assertEqual((list(store.have), self.hashed), ([1], [0, 1]))
+
     def test_state_folder_that_cannot_be_used(self) -> None:
         """Without a usable state folder a download works as one without resume data, and says so."""
         self.state.write_bytes(b"a file")

@@ -54,6 +54,14 @@ class GroupCommitTests(SynchronousTestCase):
         self.commits.written(1)
         self.assertEqual(len(self.begun), 1)
 
+    def test_file_that_lacks_something_after_all(self) -> None:
+        """A file of which a piece is lost while it waits for the next commit is not named by it."""
+        self.commits.written(1, [4])
+        self.commits.written(1, [5, 6])
+        self.commits.lack([6, 7])
+        self.end()
+        self.assertEqual([whole for _, whole, _ in self.begun], [{4}, {5}])
+
     def test_at_the_end_of_a_file(self) -> None:
         """A whole file is named at once."""
         self.commits.written(1, [4])

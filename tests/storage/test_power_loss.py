@@ -29,22 +29,22 @@ class PowerLossTests(SynchronousTestCase):
     """Every life ends by a power cut, a kill or in order; the next must find what the last promised."""
 
     @settings(max_examples=120, deadline=None)
-    @given(st.integers(min_value=0), st.integers(min_value=2, max_value=5))
-    def test_f102_fast(self, seed: int, lives: int) -> None:
+    @given(st.integers(min_value=0), st.integers(min_value=2, max_value=5), st.booleans())
+    def test_f102_fast(self, seed: int, lives: int, dropping: bool) -> None:
         """No piece is had with wrong bytes, kills lose nothing, little is read again, no state file is torn."""
-        live(seed, strict=False, lives=lives)
+        live(seed, strict=False, lives=lives, dropping=dropping)
 
     @settings(max_examples=120, deadline=None)
-    @given(st.integers(min_value=0), st.integers(min_value=2, max_value=5))
-    def test_f102_strict(self, seed: int, lives: int) -> None:
+    @given(st.integers(min_value=0), st.integers(min_value=2, max_value=5), st.booleans())
+    def test_f102_strict(self, seed: int, lives: int, dropping: bool) -> None:
         """In strict mode power cuts lose nothing either that anybody was told of."""
-        live(seed, strict=True, lives=lives)
+        live(seed, strict=True, lives=lives, dropping=dropping)
 
     @settings(max_examples=120, deadline=None)
-    @given(st.integers(min_value=0), st.booleans())
-    def test_f92_disk_that_fails_to_keep(self, seed: int, strict: bool) -> None:
+    @given(st.integers(min_value=0), st.booleans(), st.booleans())
+    def test_f92_disk_that_fails_to_keep(self, seed: int, strict: bool, dropping: bool) -> None:
         """The same with a disk that fails once to keep what it was given, and forgets that it did."""
-        live(seed, strict=strict, refusals=True)
+        live(seed, strict=strict, refusals=True, dropping=dropping)
 
 
 class MutantTests(SynchronousTestCase):
@@ -173,7 +173,7 @@ class MutantTests(SynchronousTestCase):
 
     def test_memory_is_taken_for_proof(self) -> None:
         """After an error pieces are hashed as memory holds them."""
-        self.patch(SafeFiles, "forget", lambda files, pieces: None)
+        self.patch(SafeFiles, "forget", lambda files, pieces, *, least=0: None)
         self.assert_found("I2", strict=False, refusals=True)
 
     def test_commits_go_on_during_the_proof(self) -> None:

@@ -8,7 +8,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from p2pshare.bitfield import Bitfield
 from p2pshare.storage.signatures import Signature
-from p2pshare.storage.snapshot import Snapshot, decode_snapshot
+from p2pshare.storage.snapshot import Snapshot, Whereabouts, decode_snapshot, read_whereabouts
 
 INFO_HASH = b"h" * 20
 SNAPSHOT = Snapshot(
@@ -18,6 +18,8 @@ SNAPSHOT = Snapshot(
     "/mnt/di\udcffsk",
     True,
     {"uploaded": 123},
+    "/mnt/di\udcffsk/thing",
+    True,
 )
 ENCODED = SNAPSHOT.encode(INFO_HASH)
 
@@ -34,8 +36,18 @@ class SnapshotTests(SynchronousTestCase):
         found = self.read(ENCODED)
         assert found is not None
         self.assertEqual(found.have.to_bytes(), SNAPSHOT.have.to_bytes())
-        for name in ("generation", "signatures", "mount", "in_order", "counters"):
+        for name in ("generation", "signatures", "mount", "in_order", "counters", "target", "complete"):
             self.assertEqual(getattr(found, name), getattr(SNAPSHOT, name))
+
+    def test_whereabouts(self) -> None:
+        """Where the content lies can be read without the torrent, though an older snapshot does not say."""
+        self.assertEqual(
+            read_whereabouts(ENCODED, INFO_HASH), Whereabouts("/mnt/di\udcffsk/thing", "/mnt/di\udcffsk", True)
+        )
+        older = Snapshot(1, Bitfield(9), {}).encode(INFO_HASH)
+        self.assertEqual(read_whereabouts(older, INFO_HASH), Whereabouts("", "", False))
+        self.assertIsNone(read_whereabouts(ENCODED, b"o" * 20))
+        self.assertIsNone(read_whereabouts(ENCODED[:-1], INFO_HASH))
 
     def test_f103_of_another_torrent(self) -> None:
         """Another info_hash, number of pieces or number of files makes it none of ours."""

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from random import Random
 from typing import Any
 
-from twisted.internet.defer import CancelledError
+from twisted.internet.defer import CancelledError, Deferred
 
 from p2pshare.errors import StorageError
 from p2pshare.geometry import BLOCK_SIZE
 from p2pshare.metainfo import Metainfo
 from p2pshare.storage import checking
+from p2pshare.storage.disk import OS_DISK
 from p2pshare.storage.store import PieceStore
 from p2pshare.storage.workers import Workers
 from tests.contracts.piece_store import CONTENT, PIECE, PieceStoreContract
@@ -116,8 +118,8 @@ class DownloadTests(DiskTestCase):
         self.assertEqual(tree(self.folder), {f"thing/{path}": data for path, data in files.items()})
 
 
-class QueueTests(DiskTestCase):
-    """Pieces that wait for the disk."""
+class QueueTestCase(DiskTestCase):
+    """A store whose disk does one thing after the other, when told to."""
 
     def setUp(self) -> None:
         super().setUp()
@@ -132,6 +134,10 @@ class QueueTests(DiskTestCase):
         for piece in pieces:
             put_piece(self.pieces, self.content, piece)
         return [self.pieces.seal(piece) for piece in pieces]
+
+
+class QueueTests(QueueTestCase):
+    """Pieces that wait for the disk."""
 
     def test_piece_takes_one_hop(self) -> None:
         """Hashing and writing are one job; only a piece that makes a file whole needs a second one."""
@@ -221,6 +227,136 @@ class QueueTests(DiskTestCase):
         self.steps.finish()
         self.failureResultOf(under_way, StorageError)
         self.successResultOf(closed)
+
+
+class RecheckTests(QueueTestCase):
+    """A check of a store that is at work."""
+
+    def written(self) -> int:
+        """Count the bytes that were handed to the disk so far."""
+        return sum(self.amounts)
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.amounts: list[int] = []
+        pwrite = os.pwrite
+
+        def counted(fd: int, view: memoryview, offset: int) -> int:
+            self.amounts.append(len(view))
+            return pwrite(fd, view, offset)
+
+        self.patch(os, "pwrite", counted)
+
+    def test_f104_recheck_while_downloading(self) -> None:
+        """Pieces on their way are written before the check begins, those sealed during it after it ended."""
+        before = self.seal(0, 1)
+        checked = self.pieces.check()
+        during = self.seal(2, 3)
+        self.steps.step()
+        self.steps.step()
+        self.assertEqual(self.written(), 2 * PIECE)
+        while not checked.called:
+            self.assertEqual(self.written(), 2 * PIECE)
+            self.steps.step()
+        self.successResultOf(checked)
+        self.steps.finish()
+        for sealed in (*before, *during):
+            self.assertTrue(self.successResultOf(sealed).ok)
+        self.assertEqual((list(self.pieces.have), self.written()), ([0, 1, 2, 3], 4 * PIECE))
+        self.seal(4, 5, 6, 7)
+        self.steps.finish()
+        self.assertEqual(tree(self.folder), {"thing": self.content})
+
+    def test_f104_sealed_and_found_by_the_check(self) -> None:
+        """A piece that was sealed during a check, and that the check found on the disk, counts once."""
+        self.seal(0)
+        self.steps.finish()
+        checked = self.pieces.check()
+        self.assertEqual(list(self.pieces.have), [])
+        (sealed,) = self.seal(0)
+        self.steps.finish()
+        self.successResultOf(checked)
+        self.assertTrue(self.successResultOf(sealed).ok)
+        self.seal(*range(1, 8))
+        self.steps.finish()
+        self.assertEqual(tree(self.folder), {"thing": self.content})
+
+    def test_f104_closed_during_a_recheck(self) -> None:
+        """What is sealed while a check is broken off comes to nothing, and nothing is lost by it."""
+        self.patch(checking, "SLICE", PIECE)
+        self.seal(0, 1, 2)
+        self.steps.finish()
+        checked = self.pieces.check()
+        (sealed,) = self.seal(3)
+        self.steps.step()
+        closed = self.pieces.close()
+        self.steps.finish()
+        self.successResultOf(closed)
+        self.failureResultOf(checked, StorageError)
+        self.failureResultOf(sealed, StorageError)
+        self.assertEqual(self.pieces.buffered, 0)
+        self.assertEqual(list(self.store(torrent(self.content, PIECE)).have), [0, 1, 2])
+
+
+class StalledDiskTests(DiskTestCase):
+    """A disk that does not answer for as long as it likes."""
+
+    def test_f100_reactor_waits_for_nothing(self) -> None:
+        """Whatever the reactor asks of a store, what may wait for the disk is done elsewhere."""
+        stalled = Stalled()
+        steps = Steps()
+
+        def run(function: Callable[..., Any], *args: Any) -> Deferred[Any]:
+            def elsewhere() -> Any:
+                stalled.in_thread.append(True)
+                try:
+                    return function(*args)
+                finally:
+                    stalled.in_thread.pop()
+
+            return steps(elsewhere)
+
+        content = some_bytes(4 * PIECE)
+        store = PieceStore(torrent(content, PIECE), self.folder, run, disk=stalled)
+        checked = store.check()
+        self.assertNoResult(checked)
+        steps.finish()
+        self.successResultOf(checked)
+        for piece in range(4):
+            put_piece(store, content, piece)
+        sealing = [store.seal(piece) for piece in range(4)]
+        steps.finish()
+        for sealed in sealing:
+            self.assertTrue(self.successResultOf(sealed).ok)
+        store.read_now(0, 0, 10)  # finds the file closed, and opens nothing
+        reading = store.read(1, 5, 10)
+        self.assertNoResult(reading)
+        steps.finish()
+        self.assertEqual(self.successResultOf(reading), content[PIECE + 5 : PIECE + 15])
+        store.read_now(1, 5, 10)
+        closed = store.close()
+        steps.finish()
+        self.successResultOf(closed)
+        self.assertGreater(stalled.asked, 10)
+
+
+class Stalled:
+    """A disk that may be asked only where waiting does not matter, but for what memory holds."""
+
+    def __init__(self) -> None:
+        self.in_thread: list[bool] = []
+        self.asked = 0
+
+    def __getattr__(self, name: str) -> Any:
+        self.asked += 1
+        if not self.in_thread and name not in ("preadv", "fstat"):
+            raise AssertionError(f"{name} in the reactor")
+        return getattr(OS_DISK, name)
+
+    def preadv(self, fd: int, buffers: Any, offset: int, flags: int = 0) -> int:
+        if not self.in_thread and flags != os.RWF_NOWAIT:
+            raise AssertionError("a read that may wait in the reactor")
+        return OS_DISK.preadv(fd, buffers, offset, flags)
 
 
 class ThreadTests(DiskTestCase):

@@ -79,7 +79,7 @@ class PipeEnd:
         self._producer = None
 
     def pauseProducing(self) -> None:
-        """Stop reading."""
+        """Read no more."""
         self._paused = True
 
     def resumeProducing(self) -> None:
@@ -137,6 +137,13 @@ class Network:
         caller = PeerProtocol(self.clock, address, nowhere, self.commons, dialled=listener, on_closed=closed)
         called = PeerProtocol(self.clock, Address(host, self._ports), route, self.commons)
         self._join(PipeEnd(self, host, caller), PipeEnd(self, address.host, called))
+
+    def intrude(self, host: str, address: Address, protocol: Any) -> None:
+        """Connect any protocol to whoever listens there."""
+        target = self._listening[address]
+        self._ports += 1
+        called = PeerProtocol(self.clock, Address(host, self._ports), lambda seen: target, self.commons)
+        self._join(PipeEnd(self, host, protocol), PipeEnd(self, address.host, called))
 
     def _join(self, caller: PipeEnd, called: PipeEnd) -> None:
         caller.other, called.other = called, caller

@@ -32,13 +32,18 @@ class RecordingCopies:
 
 
 class SayingLink:
-    """Writes down what is said."""
+    """Writes down what is said, and what of it can wait."""
 
     def __init__(self) -> None:
         self.said: list[messages.Message] = []
+        self.mentioned: list[messages.Message] = []
 
     def send(self, message: messages.Message) -> None:
         self.said.append(message)
+
+    def mention(self, message: messages.Message) -> None:
+        self.said.append(message)
+        self.mentioned.append(message)
 
 
 def bits(*pieces: int) -> Bitfield:
@@ -95,6 +100,16 @@ class InterestTests(SynchronousTestCase):
         self.assertEqual(said_to_three, [messages.Have(1)])
         self.assertEqual([member.wanted for member in (one, two, three)], [0, 1, 0])
 
+    def test_have_of_what_a_peer_lacks_is_urgent(self) -> None:
+        """Whoever lacks a verified piece hears of it at once; to whoever has it, it is only mentioned."""
+        one, _ = self.join()
+        two, _ = self.join()
+        self.interest.got_pieces(one, bits(0, 1, 2))
+        self.interest.got_pieces(two, bits(0, 2))
+        self.verify(1)
+        mentioned = [member.link.mentioned for member in (one, two)]  # type: ignore[attr-defined]
+        self.assertEqual(mentioned, [[messages.Have(1)], []])
+
     def test_have_makes_a_seed(self) -> None:
         """A peer that becomes a seed by its last have, and leaves, leaves no copy behind."""
         member, _ = self.join()
@@ -132,6 +147,21 @@ class InterestTests(SynchronousTestCase):
         self.assertEqual((said_to_one, said_to_two), ([messages.Interested()], []))
         self.verify(0)
         self.assertEqual(said_to_one[1:], [messages.Have(0), messages.NotInterested()])
+
+    def test_wanted_while_somebody_lacks_it(self) -> None:
+        """A piece is wanted as long as one peer that is here lacks it."""
+        self.assertFalse(self.interest.is_wanted(1))  # nobody is here
+        one, _ = self.join()
+        two, _ = self.join()
+        three, _ = self.join()
+        self.assertTrue(self.interest.is_wanted(1))
+        self.interest.got_have(one, 1)
+        self.interest.got_pieces(two, bits(0, 1))
+        self.assertTrue(self.interest.is_wanted(1))
+        del self.members[three.remote]
+        self.interest.left(three)
+        self.assertFalse(self.interest.is_wanted(1))
+        self.assertEqual([self.interest.is_wanted(piece) for piece in (0, 2, 3)], [True, True, True])
 
 
 class InterestOnTheWireTests(SynchronousTestCase):

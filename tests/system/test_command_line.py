@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import shlex
 import signal
 import socket
@@ -89,6 +90,8 @@ class ProcessTests(SynchronousTestCase):
             for arguments, code, said in (
                 (["show", self.file], ExitCode.DISK_FULL, "No space left on device"),
                 (["verify", self.file, "nowhere"], ExitCode.ERROR, "nowhere: "),
+                (["create", self.folder / "photos", "-o", self.mktemp()], ExitCode.DISK_FULL, "No space left"),
+                (["download", self.file, "-o", self.folder, "--port", "0"], ExitCode.DISK_FULL, "No space left"),
             ):
                 done = subprocess.run(
                     [*P2PSHARE, *arguments, "--json"],
@@ -208,15 +211,20 @@ class TrackerTests(SynchronousTestCase):
             [*P2PSHARE, "tracker", "--port", "0", "--no-state"], stderr=PIPE, env=ENVIRONMENT, text=True
         )
         self.addCleanup(self.tracker.kill)
-        self.url = self.tracker.stderr.readline().split()[-1]
+        self.urls = re.findall(r"\S+://\S+", self.tracker.stderr.readline())
 
     def test_scrape(self) -> None:
         """It says where it listens, and a torrent that nobody has announced has no peers there."""
         file, _ = torrent_of(content(Path(self.mktemp())))
+        self.assertEqual([url.partition(":")[0] for url in self.urls], ["http", "udp"])
         done = subprocess.run(
-            [*P2PSHARE, "scrape", file, "-t", self.url], capture_output=True, env=ENVIRONMENT, text=True, timeout=WAIT
+            [*P2PSHARE, "scrape", file, *(word for url in self.urls for word in ("-t", url))],
+            capture_output=True,
+            env=ENVIRONMENT,
+            text=True,
+            timeout=WAIT,
         )
-        self.assertEqual(done.stdout, f"{self.url}: seeds 0, leeches 0, downloads 0\n")
+        self.assertEqual(done.stdout, "".join(f"{url}: seeds 0, leeches 0, downloads 0\n" for url in self.urls))
         self.assertEqual(done.returncode, ExitCode.OK)
 
     def test_stopped(self) -> None:
@@ -227,7 +235,7 @@ class TrackerTests(SynchronousTestCase):
 
     def test_port_taken(self) -> None:
         """A second one on the same port is one line, exit code 1."""
-        port = self.url.rpartition(":")[2].partition("/")[0]
+        port = self.urls[0].rpartition(":")[2].partition("/")[0]
         done = subprocess.run(
             [*P2PSHARE, "tracker", "--port", port, "--no-state"],
             stderr=PIPE,

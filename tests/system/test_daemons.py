@@ -193,6 +193,7 @@ class RefusalTests(DaemonTestCase):
 
     def test_port_in_use(self) -> None:
         """An explicit port that is taken is the end."""
+        real_parts.ipv6()
         taken = socket.create_server(("::", 0), family=socket.AF_INET6)
         self.addCleanup(taken.close)
         port = taken.getsockname()[1]

@@ -8,10 +8,11 @@ import re
 import signal
 from pathlib import Path
 
+from benchmarks.report import Bystanders
 from p2pshare.cli.exits import ExitCode
 from tests.system.commands import Command, CommandTestCase, some_bytes, wait_until
 
-SECONDS = 20.0  # it may take; about three when the machine has nothing else to do
+SECONDS = 20.0  # it may take on a machine that is ours; about three when it has nothing else to do
 
 
 class DemoTests(CommandTestCase):
@@ -48,11 +49,13 @@ class DemoTests(CommandTestCase):
 
     def test_without_anything(self) -> None:
         """Without an argument 64 MiB go round, all copies are equal, and it takes a few seconds."""
+        bystanders = Bystanders()
         demo = self.run_command("demo")
         self.assert_digests(demo)
         found = re.search(r"Done: 3 peers have demo.bin \(64\.0 MiB each\), (\d+\.\d) s", demo.said())
         assert found is not None, demo.report()
-        self.assertLess(float(found[1]), SECONDS)
+        if not bystanders.disturbed:
+            self.assertLess(float(found[1]), SECONDS)
         self.assertEqual(demo.complained(), "")
         self.assert_nothing_left()
 

@@ -37,7 +37,7 @@ class OutputTests(CommandTestCase):
         """On a terminal there is a live bar, words for people above it, and the cursor is back at the end."""
         ours, theirs = pty.openpty()
         download = self.download(
-            self.bare, "a", "--peer", self.address, "--limit-down", "500K",
+            self.bare, "a", "--peer", self.address, "--limit-down", "125K",
             stdin=theirs, stdout=theirs, stderr=theirs, env={"TERM": "xterm", "COLUMNS": "100"},
         )  # fmt: skip
         os.close(theirs)

@@ -21,7 +21,7 @@ from p2pshare import bencoding
 from p2pshare.addresses import pack_compact
 from p2pshare.errors import BencodeError
 from p2pshare.settings import read_networks
-from p2pshare.tracker.http import views
+from p2pshare.tracker.http import TrackerFace, views
 from p2pshare.tracker.logic import Tracker
 from p2pshare.tracker.names import Names
 from p2pshare.tracker.settings import TrackerSettings
@@ -50,7 +50,7 @@ class TrackerSiteCase(SynchronousTestCase):
         self.tracker = Tracker(self.store, settings, read_networks(settings.claims), self.clock.seconds)
         names = Names(lambda name: self.asked.setdefault(name, Deferred()), self.clock)
         sources = Sources(read_networks(settings.limits.exempt), read_networks(settings.proxies))
-        paths = Paths(views(self.tracker, names, settings))
+        paths = Paths(views(TrackerFace(self.tracker, names, settings)))
         self.site = LimitedSite(paths, settings.limits.web(), sources, self.clock)
 
     def get(self, path: str, host: str = "127.0.0.1", *headers: str, method: str = "GET") -> Reply:

@@ -38,7 +38,11 @@ class FakePort:
     sent: Datagrams = field(factory=list)
     problem: OSError | None = None
 
-    def write(self, datagram: bytes, addr: tuple[str, int]) -> None:
+    @property
+    def socket(self) -> FakePort:
+        return self
+
+    def sendto(self, datagram: bytes, addr: tuple[str, int]) -> None:
         if self.problem is not None:
             raise self.problem
         self.sent.append((datagram, addr))
