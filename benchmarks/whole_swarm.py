@@ -69,6 +69,10 @@ class QuickStore:
         self.have.add(piece)
         return succeed(Sealed(piece, True))
 
+    def trim(self) -> None:
+        """Let go of memory."""
+        self._buffers.trim()
+
     def close(self) -> Deferred[None]:
         """Nothing to do."""
         return succeed(None)

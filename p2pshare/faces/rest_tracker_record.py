@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from socket import AF_INET, AF_INET6, inet_ntop
 
 from attrs import define
 
-from p2pshare.addresses import Address, unpack_ipv4, unpack_ipv6
+from p2pshare.addresses import Address, plain_host
 from p2pshare.index.memberships import Memberships
 from p2pshare.index.records import Member, peer_id_text
 from p2pshare.tracker.hits import Hits
@@ -61,16 +62,9 @@ class RecordedSwarms:
         hits = self._swarms.announce(request, contact, wanted, most_per_host, now, width=width)
         if self._swarms.last_seen(info_hash, contact) is not None:  # there may have been no room
             is_complete = request.event is Event.COMPLETED
-            address = _address(contact)
-            member = Member(
-                peer_id=name_of(request.peer_id),
-                ip=address.host,
-                port=address.port,
-                uploaded=request.uploaded,
-                downloaded=request.downloaded,
-                left=0 if is_complete else request.left,
-                announced_at=self._now(),
-            )
+            left = 0 if is_complete else request.left
+            name = name_of(request.peer_id)
+            member = Member(name, *_place(contact), request.uploaded, request.downloaded, left, self._now())
             (self._memberships.completed if is_complete else self._memberships.joined)(info_hash, member)
         return hits
 
@@ -85,12 +79,17 @@ class RecordedSwarms:
 
 def name_of(peer_id: bytes) -> str:
     """Write a peer_id as the record has it: a shorter one, which REST clients may have, without what fills it up."""
+    if peer_id[-1]:
+        return peer_id_text(peer_id)
     short = peer_id.rstrip(b"\0")
     return peer_id_text(short if short and short.isascii() and short.decode().isprintable() else peer_id)
 
 
-def _address(contact: Contact) -> Address:
+def _place(contact: Contact) -> tuple[str, int]:
+    """Read an address without making values in between: this is every announce's way."""
     if isinstance(contact, Address):
-        return contact
-    (address,) = unpack_ipv4(contact) if len(contact) == WIDTH4 else unpack_ipv6(contact)
-    return address
+        return contact.host, contact.port
+    port = int.from_bytes(contact[-2:], "big")
+    if len(contact) == WIDTH4:
+        return inet_ntop(AF_INET, contact[:-2]), port
+    return plain_host(inet_ntop(AF_INET6, contact[:-2])), port

@@ -37,6 +37,9 @@ class Store(Seam):
     def seal(self, piece: int, *, digests: bool = False) -> Deferred[Sealed]:
         """Verify a whole piece and write it."""
 
+    def trim(self) -> None:
+        """Let go of memory that no piece needed since the last call."""
+
     @property
     def is_pressed(self) -> bool:
         """Whether hashing and writing have fallen behind."""
@@ -193,6 +196,7 @@ class Download:
             if not self._ledger.outstanding(member.remote):
                 member.link.expect_blocks(False)
             self.ask(member)
+        self._store.trim()
 
     def stop(self) -> None:
         """Ask for nothing more."""

@@ -114,11 +114,11 @@ class Neighbor:
 class World:
     """A network, and all that is around it."""
 
-    def __init__(self) -> None:
+    def __init__(self, geometry: Geometry = GEOMETRY) -> None:
         self.clock = Clock()
         self.endpoints = FakeEndpoints()
         self.process = RecordingProcess()
-        self.network = Network(OWN, KNOWN, GEOMETRY, self.endpoints, self.clock, self.process)
+        self.network = Network(OWN, KNOWN, geometry, self.endpoints, self.clock, self.process)
 
     def listening(self) -> World:
         """Have the port open."""
