@@ -39,7 +39,7 @@ from p2pshare.storage.create import CreateSettings, create
 from p2pshare.storage.hashing import usable_cores
 from p2pshare.storage.verify import check_data
 
-AGAIN = 5  # how often a disturbed run is repeated
+AGAIN = 5  # how often disturbed runs of a program are repeated
 TOO_LITTLE = 0.05  # s of CPU: that of others is counted no finer
 CREATE = "p2pshare create"
 URL = "http://localhost/announce"  # mktorrent insists on a tracker
@@ -103,6 +103,7 @@ class Results:
 
     turns: list[Seconds] = field(factory=list)
     disturbed: int = 0  # turns that stayed so
+    repeated: int = 0
 
 
 def command(*words: str) -> tuple[float, str]:
@@ -209,17 +210,20 @@ def files_of(content: Path) -> Iterator[Path]:
             yield Path(folder, name)
 
 
-def undisturbed(program: Program, job: Job) -> tuple[Seconds, bool]:
-    """Run a program, again if others got in its way; tell whether they always did."""
-    for _ in range(AGAIN + 1):
+def measure(program: Program, job: Job, results: Results) -> None:
+    """Run a program for one turn, again if others got in its way and it has not been repeated too often."""
+    while True:
         if program.makes:
             job.torrent.unlink(missing_ok=True)
         prepare(job)
         bystanders = Bystanders()
         seconds = program.run(job)
-        if bystanders.taken <= max(TOO_LITTLE, QUIET * bystanders.elapsed):
-            return seconds, False
-    return seconds, True
+        is_disturbed = bystanders.taken > max(TOO_LITTLE, QUIET * bystanders.elapsed)
+        if not is_disturbed or results.repeated >= AGAIN:
+            break
+        results.repeated += 1
+    results.turns.append(seconds)
+    results.disturbed += is_disturbed
 
 
 def take_turns(job: Job, programs: Sequence[str], turns: int) -> dict[str, Results]:
@@ -229,9 +233,7 @@ def take_turns(job: Job, programs: Sequence[str], turns: int) -> dict[str, Resul
         pieces = b""
         for name in programs:
             program = PROGRAMS[name]
-            seconds, is_disturbed = undisturbed(program, job)
-            results[name].turns.append(seconds)
-            results[name].disturbed += is_disturbed
+            measure(program, job, results[name])
             if name == CREATE:
                 pieces = load(job.torrent).pieces
                 shutil.copy(job.torrent, kept(job))

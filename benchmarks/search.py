@@ -1,20 +1,19 @@
 """
 How long a search takes in a running index: milliseconds from the question to its answer in the reactor.
 
-Run ``python -m benchmarks.search`` from the project's folder; ``--json FILE`` also writes the results down, ``--idle``
-leaves out the announces and registrations that go on meanwhile, ``--at-once N`` asks N questions at the same time.
-Of 100,000 files, 99 of 100 answers have to come within 50 milliseconds.
+Run ``python -m benchmarks.search`` from the project's folder. ``--idle`` leaves out the announces and registrations that
+go on meanwhile, ``--at-once N`` asks N questions at the same time, ``--index FILE`` keeps the index there and begins
+with it the next time. Of 100,000 files, 99 of 100 answers have to come within 50 milliseconds.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
 import os
-import platform
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import partial
 from itertools import count
 from pathlib import Path
@@ -22,10 +21,12 @@ from random import Random
 from statistics import median
 from typing import Any
 
+from attrs import evolve
 from sqlalchemy import Connection
 from twisted.internet.defer import Deferred, gatherResults
 from twisted.internet.task import LoopingCall, react
 
+from benchmarks.report import Report, options, print_table
 from p2pshare.index.catalogue import Catalogue, open_catalogue
 from p2pshare.index.records import Member, NodeClaim, ShareClaim
 from p2pshare.index.search import SearchQuery, Sort
@@ -163,6 +164,10 @@ def questions(names: Names, random: Random) -> dict[str, Callable[[], SearchQuer
         "an owner": lambda: ask(owner=f"node{random.randrange(NODES)}"),
         "everything": lambda: ask(),
         "everything online": lambda: ask(online=True),
+        "a letter in a category": lambda: ask(random.choice("aeinrst"), category="document"),
+        "a rare word in a category": lambda: ask(names.proper(), category="audio"),
+        "nothing: jpg in documents": lambda: ask("jpg", category="document"),
+        "a page far behind": lambda: evolve(ask(random.choice(("", "a", "mkv"))), offset=random.randrange(20_000)),
     }
 
 
@@ -181,7 +186,7 @@ async def measure(catalogue: Catalogue, ask: Callable[[], SearchQuery], times: i
 
 def keep_busy(catalogue: Catalogue, names: Names, random: Random) -> list[LoopingCall]:
     """Have peers announce and nodes register files, as they do in a service."""
-    numbers = count(FILES)
+    numbers = count(1 << 40)  # contents that nobody has yet
 
     def announce() -> None:
         for _ in range(ANNOUNCES):
@@ -203,57 +208,74 @@ def at_percent(values: list[float], percent: float) -> float:
     return sorted(values)[min(int(len(values) * percent / 100), len(values) - 1)]
 
 
-async def run(reactor: Any, options: argparse.Namespace) -> None:
+@contextmanager
+def place(file: Path | None) -> Iterator[str]:
+    """Say where the index goes: into a file that stays, or one that does not."""
+    if file is not None:
+        yield str(file)
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        yield os.path.join(folder, "index.db")
+
+
+async def enter(catalogue: Catalogue, names: Names, random: Random, files: int) -> None:
+    """Have nodes register, and enter their files."""
+    for number in range(NODES):
+        await catalogue.nodes.register(NodeClaim(f"10.0.{number // 256}.{number % 256}", 9001, f"node{number}"))
+    start = time.perf_counter()
+    for first in range(0, files, 1000):
+        claims = [claim(names, first + number, random) for number in range(min(1000, files - first))]
+        await catalogue._database.write(partial(fill, claims=claims, since=1.7e9 + first))
+    took = time.perf_counter() - start
+    print(f"{files} files entered in {took:.1f} s, {took / max(files, 1) * 1e6:.0f} us each")
+
+
+def in_short(taken: list[float]) -> dict[str, float]:
+    """Sum up milliseconds."""
+    return {
+        "median": round(median(taken), 2),
+        "p99": round(at_percent(taken, 99), 2),
+        "worst": round(max(taken), 2),
+    }
+
+
+async def run(reactor: Any, chosen: argparse.Namespace) -> None:
     """Fill a catalogue, ask it, and report."""
     random = Random(0)
     names = Names(random)
-    with tempfile.TemporaryDirectory() as folder:
-        path = os.path.join(folder, "index.db")
+    report = Report("search", chosen.json)
+    with place(chosen.index) as path:
         catalogue = open_catalogue(path, reactor, time.time, random)
         catalogue.startService()
-        start = time.perf_counter()
-        for number in range(NODES):
-            await catalogue.nodes.register(NodeClaim(f"10.0.{number // 256}.{number % 256}", 9001, f"node{number}"))
-        for first in range(0, options.files, 1000):
-            claims = [claim(names, first + number, random) for number in range(min(1000, options.files - first))]
-            await catalogue._database.write(partial(fill, claims=claims, since=1.7e9 + first))
-        took = time.perf_counter() - start
-        size = os.path.getsize(path) / 1e6
-        print(f"{options.files} files entered in {took:.1f} s, {took / options.files * 1e6:.0f} us each; {size:.0f} MB")
-        rounds = [] if options.idle else keep_busy(catalogue, names, random)
+        if not (await catalogue.network_figures()).total_files:
+            await enter(catalogue, names, random, chosen.files)
+        files = (await catalogue.network_figures()).total_files
+        rounds = [] if chosen.idle else keep_busy(catalogue, names, random)
         kinds = questions(names, random)
-        results = {}
-        everything: list[float] = []
-        print(f"{'milliseconds':32}{'median':>9}{'p99':>9}{'worst':>9}")
-        for kind, ask in kinds.items():
-            taken = await measure(catalogue, ask, options.questions // len(kinds), options.at_once)
-            everything += taken
-            results[kind] = taken
-        results["all of these"] = everything
-        shown = {
-            kind: {"median": median(taken), "p99": at_percent(taken, 99), "worst": max(taken)}
-            for kind, taken in results.items()
+        taken = {
+            kind: await measure(catalogue, ask, chosen.questions // len(kinds), chosen.at_once)
+            for kind, ask in kinds.items()
         }
-        for kind, row in shown.items():
-            print(f"{kind:32}" + "".join(f"{value:9.2f}" for value in row.values()))
         for task in rounds:
             task.stop()
         await catalogue.stopService()
-    if options.json is not None:
-        report = {"benchmark": "search", "python": platform.python_version(), "files": options.files, "ms": shown}
-        options.json.write_text(json.dumps(report, indent=2) + "\n")
+    taken["all of these"] = [milliseconds for answers in taken.values() for milliseconds in answers]
+    results = {kind: in_short(answers) for kind, answers in taken.items()}
+    rows = [[kind, *(f"{value:.2f}" for value in row.values())] for kind, row in results.items()]
+    print_table([f"milliseconds, {files} files", "median", "p99", "worst"], rows)
+    report.finish(files=files, at_once=chosen.at_once, idle=chosen.idle, ms=results)
 
 
 def main() -> None:
-    """Measure every kind of question, print a table and write the JSON file if one is named."""
-    parser = argparse.ArgumentParser(description="Measure searches in a running index.")
+    """Measure every kind of question, and print a table."""
+    parser = options(__doc__)
     parser.add_argument("--files", type=int, default=FILES, help="files in the index (default: %(default)s)")
     parser.add_argument("--questions", type=int, default=QUESTIONS, help="questions in all (default: %(default)s)")
     parser.add_argument("--at-once", type=int, default=1, metavar="N", help="questions asked at the same time")
     parser.add_argument("--idle", action="store_true", help="nothing else happens meanwhile")
-    parser.add_argument("--json", metavar="FILE", type=Path, help="also write the results to this file")
-    options = parser.parse_args()
-    react(lambda reactor: Deferred.fromCoroutine(run(reactor, options)))
+    parser.add_argument("--index", type=Path, metavar="FILE", help="keep the index there, and use it again")
+    chosen = parser.parse_args()
+    react(lambda reactor: Deferred.fromCoroutine(run(reactor, chosen)))
 
 
 if __name__ == "__main__":

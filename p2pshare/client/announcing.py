@@ -7,7 +7,7 @@ from attrs import define, field
 from p2pshare.client.session import Session
 from p2pshare.discovery.announce_timing import AnnouncerSettings
 from p2pshare.discovery.announcer import Announcer
-from p2pshare.discovery.http_tracker import HTTPTrackers, http_trackers
+from p2pshare.discovery.tracker_clients import TrackerClients, tracker_clients
 from p2pshare.swarm.swarm import Swarm
 from p2pshare.wire.announce import AnnounceRequest
 
@@ -16,13 +16,13 @@ JITTER = 0.1  # of each interval, so that a fleet started together does not anno
 
 @define(eq=False)
 class TrackerDiscovery:
-    """Gives every swarm of one session an Announcer; all share the HTTP connections."""
+    """Gives every swarm of one session an Announcer; all share connections and sockets."""
 
     _session: Session
-    _trackers: HTTPTrackers = field(init=False)
+    _trackers: TrackerClients = field(init=False)
 
     def __attrs_post_init__(self) -> None:
-        self._trackers = http_trackers(self._session.reactor, bind_address=self._session.settings.bind)
+        self._trackers = tracker_clients(self._session.reactor, bind_address=self._session.settings.bind)
         self._session.on_stopped.append(self._trackers.close)
 
     def __call__(self, swarm: Swarm) -> Announcer:

@@ -12,14 +12,17 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
+from p2pshare.addresses import Address
 from p2pshare.errors import RemoteWireError
+from p2pshare.peer.limiter import Allowance
+from p2pshare.peer.outbox import FRAMING, Block, BlockSource, Outbox
 from p2pshare.wire import course
-from p2pshare.wire.messages import Message
+from p2pshare.wire.messages import Message, Request
 from p2pshare.wire.session import WireSession
 
 HANDSHAKE_TIMEOUT = 10.0  # s
 GRACE = 5.0  # s a polite close may take until the transport is aborted
-# Bytes that may wait for a neighbor beside one piece: it has asked for one at most, and haves are small.
+# Bytes of messages that may wait for a neighbor which reads nothing. Pieces wait as requests.
 MOST_UNREAD = 1024 * 1024
 
 
@@ -38,6 +41,15 @@ class ConnectionListener(Seam):
     def received(self, connection: NeighborConnection, message: Message) -> None:
         """One message came."""
 
+    def batch_received(self, connection: NeighborConnection) -> None:
+        """Every message of one read was handed over."""
+
+    def blocks_sent(self, connection: NeighborConnection, amount: int) -> None:
+        """So many bytes of pieces went out."""
+
+    def blocks_unreadable(self, connection: NeighborConnection, blocks: list[Block], reason: Failure) -> None:
+        """Promised pieces could not be read from disk."""
+
     def lost(self, connection: NeighborConnection, reason: str) -> None:
         """The connection is gone, whether it was admitted or not."""
 
@@ -45,15 +57,25 @@ class ConnectionListener(Seam):
 @implementer(IPushProducer)
 @define(eq=False)
 class NeighborConnection(Protocol):
-    """Carries bytes between one transport and one WireSession; decides nothing."""
+    """
+    Carries bytes between one transport and one WireSession; decides nothing. It is a swarm's Link.
+
+    Promised pieces wait as requests. One at a time goes to the transport, and none while that holds enough, so a
+    neighbor that does not read costs no memory.
+    """
 
     _listener: ConnectionListener
     _clock: IReactorTime
+    _source: BlockSource
     _piece_size: int
+    address: Address
     expected: int | None = None  # whom we dialled; None: it dialled us
     id: int | None = field(init=False, default=None)  # of the neighbor, once it was admitted
     transport: Connection = field(init=False)
+    proved: bool = field(init=False, default=False)  # a piece went one way or the other; the swarm says so
     _wire: WireSession | None = field(init=False, default=None)
+    _outbox: Outbox | None = field(init=False, default=None)
+    _holds: set[str] = field(init=False, factory=set)  # why reading is paused
     _early: bytes = field(init=False, default=b"")  # a handshake that is not whole yet: < 32 bytes and one read
     _deadline: IDelayedCall | None = field(init=False, default=None)
     _unread: int | None = field(init=False, default=None)  # bytes written since the transport had enough
@@ -64,6 +86,11 @@ class NeighborConnection(Protocol):
     def is_incoming(self) -> bool:
         """Whether the neighbor dialled."""
         return self.expected is None
+
+    @property
+    def is_closing(self) -> bool:
+        """Whether it ends: nothing more is said or heard."""
+        return self._closing is not None
 
     # The transport's side
 
@@ -86,6 +113,7 @@ class NeighborConnection(Protocol):
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         self._drop_deadline()
+        self._close_outbox()
         self._closing = self._closing or reason.getErrorMessage()
         self._listener.lost(self, self._closing)
 
@@ -96,11 +124,12 @@ class NeighborConnection(Protocol):
     def resumeProducing(self) -> None:
         """The transport holds nothing of ours any more."""
         self._unread = None
+        self.pump()
 
     def stopProducing(self) -> None:
-        """The connection is gone, and connectionLost says so."""
+        self._close_outbox()
 
-    # The network's side
+    # The swarm's side
 
     def send(self, message: Message) -> None:
         """
@@ -108,21 +137,80 @@ class NeighborConnection(Protocol):
 
         :raise LocalWireError: it cannot be said, or not now.
         """
-        if self._wire is None or self._closing is not None:
-            return
-        data = self._wire.encode(message)
+        if self._wire is not None and self._closing is None:
+            self._say(self._wire.encode(message))
+
+    mention = send  # one write more or less does not matter here
+
+    def request(self, blocks: list[Block]) -> None:
+        """Ask for pieces in one write."""
+        if self._wire is not None and self._closing is None:
+            self._say(self._wire.encode_blocks(Request, blocks))
+
+    def _say(self, data: bytes) -> None:
         if self._unread is not None:
             self._unread += len(data)
-            if self._unread > self._piece_size + MOST_UNREAD:
+            if self._unread > MOST_UNREAD:
                 self.abort("does not read what we send")
                 return
         self.transport.write(data)
+
+    def promise(self, block: Block) -> None:
+        """Queue a piece for upload; :meth:`pump` starts sending."""
+        if self._outbox is not None:
+            self._outbox.add(block)
+
+    def pump(self) -> None:
+        """Send promised pieces as far as the transport takes them."""
+        if self._outbox is not None and self._closing is None:
+            self._outbox.pump()
+
+    @property
+    def promised(self) -> int:
+        """How many pieces wait to be sent."""
+        return len(self._outbox) if self._outbox is not None else 0
+
+    def take_back(self, block: Block) -> bool:
+        """Drop one promised piece; False when it is not waiting any more."""
+        return self._outbox is not None and self._outbox.cancel(block)
+
+    def take_back_piece(self, piece: int) -> list[Block]:
+        """Drop the promise of one piece and name it."""
+        return self._outbox.cancel_piece(piece) if self._outbox is not None else []
+
+    def take_back_all(self) -> list[Block]:
+        """Drop every promised piece and name them."""
+        return self._outbox.clear() if self._outbox is not None else []
+
+    def hold(self, why: str) -> None:
+        """Stop reading until :meth:`release` was called for every reason given."""
+        if not self._holds and self._closing is None:
+            self.transport.pauseProducing()
+        self._holds.add(why)
+
+    def release(self, why: str) -> None:
+        """Take one reason to stop reading back."""
+        if why in self._holds:
+            self._holds.remove(why)
+            if not self._holds and self._closing is None:
+                self.transport.resumeProducing()
+
+    def expect_blocks(self, coming: bool) -> None:
+        """Reads stay as they are: a piece is one message."""
+
+    def tick(self) -> None:
+        """No deadline: a neighbor may be silent for as long as it likes."""
+
+    def turn_away(self, hello: bytes, reason: str) -> None:
+        """Hang up; our handshake went out before."""
+        self.close(reason)
 
     def close(self, reason: str) -> None:
         """Hang up politely: what was written still goes out, within a grace period."""
         if self._closing is None:
             self._end(reason)
             self._deadline = self._clock.callLater(GRACE, self.transport.abortConnection)
+            self._close_outbox()
             self.transport.unregisterProducer()  # or the transport would wait for more from us
             self.transport.loseConnection()
 
@@ -130,9 +218,33 @@ class NeighborConnection(Protocol):
         """Hang up at once."""
         if self._closing is None:
             self._end(reason)
+            self._close_outbox()
             self.transport.abortConnection()
 
+    # What an Outbox needs
+
+    @property
+    def room(self) -> int:
+        """How many bytes of pieces the transport may be handed now: one piece, unless it holds enough."""
+        return self._piece_size + FRAMING if self._unread is None else 0
+
+    def write(self, data: bytes) -> None:
+        """Hand a piece to the transport."""
+        self.transport.write(data)
+
+    def blocks_sent(self, amount: int) -> None:
+        """Tell what went out."""
+        self._listener.blocks_sent(self, amount)
+
+    def blocks_unreadable(self, blocks: list[Block], reason: Failure) -> None:
+        """Tell what could not be read."""
+        self._listener.blocks_unreadable(self, blocks, reason)
+
     # Inside
+
+    def _close_outbox(self) -> None:
+        if self._outbox is not None:
+            self._outbox.close()
 
     def _end(self, reason: str) -> None:
         self._closing = reason
@@ -159,6 +271,7 @@ class NeighborConnection(Protocol):
         self._drop_deadline()
         self._early = b""
         self._wire, self.id = wire, id
+        self._outbox = Outbox(self._source, self, Allowance(), wire.dialect.piece_header)
         self._listener.joined(self)
         if len(early) > course.HANDSHAKE_SIZE and self._closing is None:
             self._receive(wire, early[course.HANDSHAKE_SIZE :])
@@ -168,3 +281,4 @@ class NeighborConnection(Protocol):
             self._listener.received(self, message)
             if self._closing is not None:  # the listener hung up half way through
                 return
+        self._listener.batch_received(self)

@@ -7,6 +7,7 @@ from typing import Any
 from typing import Protocol as Seam
 
 from attrs import define, field
+from twisted.internet.address import IPv4Address, IPv6Address
 from twisted.internet.defer import Deferred, DeferredList, maybeDeferred
 from twisted.internet.endpoints import HostnameEndpoint, TCP4ServerEndpoint
 from twisted.internet.error import CannotListenError
@@ -22,9 +23,11 @@ from twisted.internet.protocol import Factory
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
+from p2pshare.addresses import Address, plain_host
 from p2pshare.course.connection import NeighborConnection
 from p2pshare.errors import PortError
 from p2pshare.geometry import Geometry
+from p2pshare.peer.outbox import Block, BlockSource
 from p2pshare.wire import course
 from p2pshare.wire.messages import KeepAlive, Message, Unknown
 from p2pshare.wire.session import WireSession
@@ -42,6 +45,15 @@ class Callbacks(Seam):
 
     def on_message(self, id: int, message: Message) -> None:
         """A message came. The data of a Piece is good only until this returns."""
+
+    def on_messages_end(self, id: int) -> None:
+        """Every message of one read was handed over: the moment to answer them together."""
+
+    def on_pieces_sent(self, id: int, amount: int) -> None:
+        """So many bytes of pieces went out to a neighbor."""
+
+    def on_pieces_unreadable(self, id: int, blocks: list[Block], reason: Failure) -> None:
+        """Pieces promised to a neighbor could not be read from disk."""
 
     def on_peer_disconnected(self, id: int, reason: str) -> None:
         """A neighbor's connection is gone."""
@@ -84,6 +96,7 @@ class Network:
     _own: int
     _known: Container[int]  # every id of PeerInfo.cfg
     _geometry: Geometry
+    _source: BlockSource  # where promised pieces are read
     _endpoints: Endpoints
     _clock: IReactorTime
     _callbacks: Callbacks
@@ -101,6 +114,10 @@ class Network:
     def connected(self) -> list[int]:
         """Who has a connection, in the order in which they came."""
         return list(self._links)
+
+    def link(self, id: int) -> NeighborConnection:
+        """Give the connection of a neighbor that has one."""
+        return self._links[id]
 
     def start_server(self, port: int) -> Deferred[None]:
         """
@@ -182,11 +199,11 @@ class Network:
         """Our handshake."""
         return course.encode_handshake(course.Handshake(self._own))
 
-    def build(self, expected: int | None) -> NeighborConnection | None:
+    def build(self, address: Address, expected: int | None) -> NeighborConnection | None:
         """Make a connection; None: too many have not greeted yet, or we are leaving."""
         if self._is_over or len(self._strangers) >= MOST_STRANGERS:
             return None
-        connection = NeighborConnection(self, self._clock, self._geometry.piece_length, expected)
+        connection = NeighborConnection(self, self._clock, self._source, self._geometry.piece_length, address, expected)
         self._strangers.add(connection)
         return connection
 
@@ -226,6 +243,21 @@ class Network:
         """A neighbor said something; what has no meaning ends here."""
         if connection.id is not None and not isinstance(message, KeepAlive | Unknown):
             self._callbacks.on_message(connection.id, message)
+
+    def batch_received(self, connection: NeighborConnection) -> None:
+        """A neighbor has said all for now."""
+        if connection.id is not None:
+            self._callbacks.on_messages_end(connection.id)
+
+    def blocks_sent(self, connection: NeighborConnection, amount: int) -> None:
+        """A piece went out."""
+        if connection.id is not None:
+            self._callbacks.on_pieces_sent(connection.id, amount)
+
+    def blocks_unreadable(self, connection: NeighborConnection, blocks: list[Block], reason: Failure) -> None:
+        """The disk could not deliver."""
+        if connection.id is not None:
+            self._callbacks.on_pieces_unreadable(connection.id, blocks, reason)
 
     def lost(self, connection: NeighborConnection, reason: str) -> None:
         """A connection is gone."""
@@ -271,4 +303,5 @@ class _Factory(Factory):
     noisy = False
 
     def buildProtocol(self, addr: IAddress | None) -> NeighborConnection | None:
-        return self._network.build(self._expected)
+        assert isinstance(addr, IPv4Address | IPv6Address)
+        return self._network.build(Address(plain_host(addr.host), addr.port), self._expected)

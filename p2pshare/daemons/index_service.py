@@ -114,13 +114,14 @@ class IndexService(Service):
         pace = Pace(interval=settings.write_interval)
         catalogue = open_catalogue(database, reactor, time.time, Random(), pace=pace)
         self._begin(catalogue)
-        self._tracker.use(RecordedSwarms(self._store, catalogue.memberships, time.time))
+        recorded = RecordedSwarms(self._store, catalogue.memberships, time.time)
+        self._tracker.use(recorded)
         limits = self._site.limits = evolve(self._site.limits, upload_bytes=settings.max_upload)
         hits = self._site.hits
         news = News(partial(network_stats, catalogue, time.time), limits, reactor, time.time, hits)
         history = SwarmHistory(self._store, catalogue.torrents, news, reactor)
         liveness = Liveness(catalogue.nodes, news, reactor, silence=settings.node_timeout)
-        uploads = self._make_uploads(catalogue, news)
+        uploads = self._make_uploads(catalogue, recorded, news)
         self._begin(news, history, liveness)
         own_files = OwnFiles(uploads.find, self._run, reactor, limits.file_stall, hits)
         routes = [
@@ -148,7 +149,7 @@ class IndexService(Service):
         for part in parts:
             part.startService()
 
-    def _make_uploads(self, catalogue: Catalogue, news: News) -> Uploads:
+    def _make_uploads(self, catalogue: Catalogue, swarms: RecordedSwarms, news: News) -> Uploads:
         settings, reactor = self._settings, self._reactor
         folder = self._folder
         if folder is None:
@@ -159,7 +160,7 @@ class IndexService(Service):
         peer = PeerSettings(port=settings.index.seed_port, bind=bound)
         session = Session(reactor, peer, Random(), resume=folder / _RESUME)
         host = partial(reachable_host, bound)
-        server = SessionContentServer(session, self._store, settings.interval, host, self._monotonic)
+        server = SessionContentServer(session, swarms, settings.interval, host, self._monotonic)
 
         def entered(torrent: Torrent) -> None:
             key = ContentKey(Scheme.BTIH, torrent.info_hash)

@@ -175,7 +175,7 @@ class Uploads(Service):
         except DiskFull as error:
             raise Refused(507, str(error)) from None
         except StorageError as error:
-            self.log.warn("{name} cannot be taken in: {error}", name=upload.part.filename, error=error)
+            self.log.warn("{name!r} cannot be taken in: {error}", name=upload.part.filename, error=error)
             raise Refused(500, "the upload cannot be stored") from None
 
     async def _take(self, upload: Upload) -> Torrent:
@@ -194,11 +194,15 @@ class Uploads(Service):
         return await self._catalogue.torrents.get(torrent.info_hash) or torrent  # it may have a seed by now
 
     async def _known(self, sha256: str) -> Torrent | None:
-        """Look for a content that is seeded already."""
+        """Look for a content that is here already, and see to it that it is seeded."""
         share = await self._catalogue.shares.find(ContentKey(Scheme.SHA256, sha256), self._owner)
-        if share is None or share.info_hash is None or not self.contents.serves(bytes.fromhex(share.info_hash)):
+        torrent = None if share is None else await self._catalogue.torrents.get(share.info_hash or "")
+        if torrent is None or self.contents.serves(bytes.fromhex(torrent.info_hash)):
+            return torrent
+        try:
+            return torrent if await self.seed(torrent) else None
+        except StorageError:  # it has been removed, or spoiled
             return None
-        return await self._catalogue.torrents.get(share.info_hash)
 
     async def _enter(self, staged: StagedFile, content: Metainfo, sha256: str) -> tuple[Torrent, Deferred[None] | None]:
         """Give an upload its name, and tell everybody of it; fires before those have looked at it."""

@@ -70,6 +70,8 @@ def open_database(path: str, now: float, run_write: Run, run_read: Run, patience
         path = os.path.abspath(path)
         try:
             os.makedirs(os.path.dirname(path), exist_ok=True)
+        except FileExistsError as error:
+            raise StorageError(f"{error.filename}: is a file, expected a folder for the index") from error
         except OSError as error:
             raise StorageError(f"{error.filename}: {error.strerror}") from error
     engines = sqlite.connect(path, patience)

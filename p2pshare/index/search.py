@@ -125,8 +125,8 @@ class _Plan:
         """Say what the rows of a page are, in the way that finds them soonest."""
         rows = self._rows()
         to_walk = (self._query.offset + self._query.limit) * rows / self.total
-        if self._words and self._query.sort is Sort.NAME:
-            to_walk = max(to_walk, rows / 2)  # names with the same words lie together, and may lie far behind
+        if self._query.sort is Sort.NAME and self.total < rows:
+            to_walk = max(to_walk, rows / 2)  # names of a kind lie together, and may lie far behind
         return self._walked() if to_walk < self._looked_at else self._sorted()
 
     def _count(self) -> int:

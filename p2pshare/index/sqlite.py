@@ -60,7 +60,9 @@ READERS = 2
 PATIENCE = 5.0  # seconds to wait for another process that writes
 
 _APPLICATION_ID = 0x70327073  # "p2ps", in the header of our files
-_MAPPED = 256 << 20  # bytes of the file that both readers see in the page cache, instead of in caches of their own
+# Bytes that each connection keeps of the file. It is not mapped into memory, which would be little faster: then a disk
+# that fails would not be an error but the end of the process, and of the tracker in it.
+_CACHE = 16 << 20
 _LONGEST_LOG = 16 << 20  # bytes; what a write-ahead log is cut back to after it grew
 
 
@@ -112,7 +114,7 @@ def _opener(path: str, patience: float, *pragmas: str) -> Callable[[], sqlite3.C
             "PRAGMA foreign_keys = 1",
             # With a write-ahead log: a kill loses nothing, a power cut at most the last transactions, never order.
             "PRAGMA synchronous = NORMAL",
-            f"PRAGMA mmap_size = {_MAPPED}",
+            f"PRAGMA cache_size = -{_CACHE >> 10}",
             f"PRAGMA journal_size_limit = {_LONGEST_LOG}",
             *pragmas,
         ):

@@ -2,28 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, Protocol
+from collections.abc import Sequence
+from typing import Protocol, TypeVar
 
 from attrs import define, field, frozen
 from twisted.application.service import Service
 from twisted.internet.defer import CancelledError, Deferred
-from twisted.internet.interfaces import IDelayedCall, IReactorTime
-from twisted.internet.task import deferLater
+from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
+from twisted.python.failure import Failure
 
-from p2pshare.errors import IndexRefused, IndexUnreachable
-from p2pshare.sharing.library import Event, FileChanged, FileRemoved, Library
+from p2pshare.errors import IndexRefused, IndexUnreachable, StorageError
+from p2pshare.sharing.library import Event, FileChanged, FileRemoved, Listener
+from p2pshare.sharing.listing import Listing
+from p2pshare.sharing.notices import Entry, Listed, Notices, Withdrawal
 from p2pshare.sharing.shelf import SharedFile
+from p2pshare.sharing.told import Told
 
-_GONE = 404
-_GOODBYE = 3.0  # s that the last words to the index may take
+Value = TypeVar("Value")
 
-
-class Index(Protocol):
-    """What is asked of an index; an IndexClient."""
-
-    async def ask(self, method: str, path: str, *, body: object = None, headers: Any = None) -> Any: ...
+LAST_WORD = 3.0  # s that a question under way may take once we are to stop
+_NAMES = 64 * 1024  # bytes of the names in one request: in the worst spelling of JSON they become six times that
+_A_BREATH = 1.0  # s between two attempts at least, however long the first one took
 
 
 @frozen
@@ -31,18 +31,17 @@ class Pace:
     """How often the index hears of us; seconds."""
 
     heartbeat: float = 30.0
-    retry: float = 10.0  # after it could not be reached
-    gap: float = 0.1  # between two files
+    retry: float = 10.0  # between two attempts while it cannot be reached
+    gap: float = 0.1  # between two files, or batches of them
 
 
-@frozen
-class Presence:
-    """Where we can be reached over HTTP, and how we want to be called."""
+class SharedFolder(Protocol):
+    """Whose files an index is told of; a Library."""
 
-    id: str
-    address: str
-    port: int
-    region: str = ""
+    files: dict[str, SharedFile]
+    is_known: bool  # everything that is there has been looked at once
+
+    def subscribe(self, listener: Listener) -> None: ...
 
 
 @define(eq=False)
@@ -50,188 +49,202 @@ class Registrar(Service):
     """
     Registers a node and its files with an index; unregisters what is gone.
 
-    The index may be down for as long as it likes, or forget us: everything is told again then. What it refuses it is
-    told once.
+    The index may be down for as long as it likes, or forget us: then it is told everything again. One question is
+    under way at a time. What the index refuses it is offered once, unless it forgets us.
 
     :ivar id: by which the index knows us; None: it does not.
-    :ivar known: files it knows, by name, with the id it gave them.
+    :ivar trouble: why the index cannot be told; None: it can.
+    :ivar refused: files that the index does not want, by name, and why.
     """
 
-    _index: Index
-    _library: Library
-    _presence: Presence
+    _listing: Listing
+    _library: SharedFolder
     _clock: IReactorTime
+    _told: Told | None = None  # None: nothing outlives the process
     _pace: Pace = field(factory=Pace)
-    _info_hash: Callable[[SharedFile], str | None] = lambda file: None  # of the torrent with a file
     id: str | None = field(init=False, default=None)
-    known: dict[str, str] = field(init=False, factory=dict)
-    trouble: str | None = field(init=False, default=None)  # why the index cannot be told
-    _pending: dict[str, SharedFile | None] = field(init=False, factory=dict)  # by name; None: it is gone
+    trouble: str | None = field(init=False, default=None)
+    refused: dict[str, str] = field(init=False, factory=dict)
+    _notices: Notices = field(init=False, factory=Notices)
+    _at_once: int = field(init=False, default=1)  # files in one request
+    _count: int = field(init=False, default=0)  # of shared files, as the index heard it last
+    _beat_due: float = field(init=False, default=0.0)  # when the next heartbeat is
+    _is_cleared: bool = field(init=False, default=False)  # what earlier runs left at the index is seen to
     _working: Deferred[None] | None = field(init=False, default=None)
-    _waiting: Deferred[None] | None = field(init=False, default=None)
-    _beat: IDelayedCall | None = field(init=False, default=None)
-    _is_beat_due: bool = field(init=False, default=False)
+    _resting: Deferred[None] | None = field(init=False, default=None)
+    _is_idle: bool = field(init=False, default=False)  # resting because there is nothing to tell
     log = Logger()
+
+    def __attrs_post_init__(self) -> None:
+        self._library.subscribe(self._heard)
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether the index knows everything."""
+        return self.id is not None and not self._notices
 
     def startService(self) -> None:
         super().startService()
-        self._library.subscribe(self._event)
-        self._pending.update(self._library.files)
+        for file in self._library.files.values():
+            self._notices.share(file)
         self._working = Deferred.fromCoroutine(self._work())
-        self._working.addErrback(lambda failure: self.log.failure("telling the index", failure))
+        self._working.addErrback(self._ended)
 
     def stopService(self) -> Deferred[None]:
+        """End; fires when the question under way is answered, after :data:`LAST_WORD` at the latest."""
         super().stopService()
-        if self._beat is not None and self._beat.active():
-            self._beat.cancel()
         self._wake()
         return Deferred.fromCoroutine(self._stop())
 
     async def _stop(self) -> None:
-        if self._working is not None:
-            working, self._working = self._working, None
-            working.addErrback(lambda failure: failure.trap(CancelledError))
-            await working.addTimeout(_GOODBYE, self._clock)
+        working, self._working = self._working, None
+        if working is not None:
+            await working.addTimeout(LAST_WORD, self._clock, lambda *_: None)
+        if self._told is not None:
+            await self._kept(self._told.close())
 
-    def _event(self, event: Event) -> None:
-        name = event.file.name
+    def _ended(self, failure: Failure) -> None:
+        if not failure.check(CancelledError):  # we are to stop, and the index took too long
+            self.log.failure("the index is not told any more", failure)
+
+    def _heard(self, event: Event) -> None:
+        if isinstance(event, FileChanged):
+            self._notices.withdraw(event.old)
         if isinstance(event, FileRemoved):
-            if name in self.known:
-                self._pending[name] = None
-            else:
-                self._pending.pop(name, None)
+            self._notices.withdraw(event.file)
         else:
-            if isinstance(event, FileChanged) and name in self.known:
-                # Another content is another entry.
-                self._pending[f"\0{name}"] = None
-                self.known[f"\0{name}"] = self.known.pop(name)
-            self._pending[name] = event.file
-        self._wake()
-
-    async def _work(self) -> None:
-        while self.running:
-            try:
-                if self.id is None:
-                    await self._register()
-                elif self._is_beat_due:
-                    await self._say_alive()
-                elif self._pending:
-                    await self._tell_one()
-                    await self._pause(self._pace.gap)
-                else:
-                    await self._pause(None)
-            except IndexUnreachable as error:
-                self._complain(str(error))
-                await self._pause(self._pace.retry, is_patient=True)
-
-    async def _register(self) -> None:
-        presence = self._presence
-        about = {
-            "id": presence.id,
-            "address": presence.address,
-            "port": presence.port,
-            "shared_files": len(self._library.files),
-            "region": presence.region,
-        }
-        try:
-            reply = await self._index.ask("POST", "/api/v1/peers/register", body=about)
-        except IndexRefused as error:
-            raise IndexUnreachable(f"the index does not want us: {error}") from error
-        given = reply.get("peer_id") if isinstance(reply, dict) else None
-        if not isinstance(given, str) or not given:
-            raise IndexUnreachable("the index gave us no id")
-        self.id = given
-        self._complain(None)
-        self._pending = {**dict.fromkeys(self._pending, None), **self._library.files}
-        self._pending = {name: file for name, file in self._pending.items() if file is not None or name in self.known}
-        self.log.info("registered with the index as {id}", id=given)
-        self._schedule_beat()
-
-    def _schedule_beat(self) -> None:
-        def due() -> None:
-            self._is_beat_due = True
+            self._notices.share(event.file)
+        self.refused.pop(event.file.name, None)
+        if self._is_idle:
             self._wake()
 
-        self._is_beat_due = False
-        if self.running:
-            self._beat = self._clock.callLater(self._pace.heartbeat, due)
+    async def _work(self) -> None:
+        if self._told is not None:
+            earlier = await self._kept(self._told.load())
+            self._notices.recall(earlier or {})
+        while self.running:
+            begun = self._clock.seconds()
+            try:
+                rest = await self._go_on()
+                self._complain(None)
+            except IndexUnreachable as error:
+                self._complain(str(error))
+                rest = max(_A_BREATH, begun + self._pace.retry - self._clock.seconds())
+            if rest > 0 and self.running:
+                await self._rest(rest)
 
-    async def _say_alive(self) -> None:
-        assert self.id is not None, "registered before"
-        try:
-            await self._index.ask("POST", "/api/v1/peers/heartbeat", headers={"X-Peer-ID": self.id})
-        except IndexRefused as error:
-            if error.status != _GONE:
-                raise IndexUnreachable(f"the index: {error}") from error
+    async def _go_on(self) -> float:
+        """Do what is due first; gives the seconds to rest after it."""
+        self._is_idle = False
+        now = self._clock.seconds()
+        if self.id is None:
+            await self._join()
+            return 0.0
+        if now >= self._beat_due:
+            await self._beat(self.id)
+            return 0.0
+        if self._library.is_known and not self._is_cleared:
+            self._is_cleared = True
+            self._notices.clear_away()
+        notice = self._notices.next(self._at_once, _NAMES)
+        if notice is None:
+            self._is_idle = True
+            return self._beat_due - now
+        if isinstance(notice, Withdrawal):
+            await self._withdraw(notice)
+        elif len(notice) == 1:
+            await self._offer(self.id, notice[0])
+        else:
+            await self._offer_all(self.id, notice)
+        return self._pace.gap
+
+    async def _join(self) -> None:
+        count = len(self._library.files)
+        welcome = await self._listing.join(count)
+        if welcome.id != self.id:
+            self.log.info("registered with the index as {id}", id=welcome.id)
+            self._notices.start_over()
+        self.id, self._at_once, self._count = welcome.id, welcome.files_at_once, count
+        self._beat_due = self._clock.seconds() + self._pace.heartbeat
+
+    async def _beat(self, owner: str) -> None:
+        if not await self._listing.say_alive(owner):
             self.log.info("the index has forgotten us; registering again")
             self.id = None
-            self.known.clear()
-            self._is_beat_due = False
-            return
-        self._complain(None)
-        self._schedule_beat()
+        elif len(self._library.files) != self._count:
+            await self._join()
+        else:
+            self._beat_due = self._clock.seconds() + self._pace.heartbeat
 
-    async def _tell_one(self) -> None:
-        name, file = next(iter(self._pending.items()))
+    async def _offer(self, owner: str, file: SharedFile) -> None:
+        self._notices.offering(file, owner)
         try:
-            if file is None:
-                await self._withdraw(name)
-            else:
-                await self._offer(file)
+            outcome: Listed | str = await self._listing.offer(owner, file)
         except IndexRefused as error:
-            self.log.warn("the index refuses {name}: {reason}", name=name.lstrip("\0"), reason=str(error))
-        if self._pending.get(name) is file:  # else there is more news of it
-            self._pending.pop(name, None)
+            outcome = str(error)
+        await self._note([file], [outcome])
 
-    async def _offer(self, file: SharedFile) -> None:
-        about = {
-            "filename": file.filename,
-            "size": file.size,
-            "hash": file.digest.sha256,
-            "category": file.category,
-            "tags": list(file.tags),
-            "owner": self.id,
-            "peer_address": f"{_bracketed(self._presence.address)}:{self._presence.port}",
-            "info_hash": self._info_hash(file),
-        }
-        reply = await self._index.ask("POST", "/api/v1/files/register", body=about)
-        given = reply.get("file_id") if isinstance(reply, dict) else None
-        if isinstance(given, str):
-            self.known[file.name] = given
-
-    async def _withdraw(self, name: str) -> None:
-        given = self.known.pop(name, None)
-        if given is not None:
-            filename = name.lstrip("\0").rpartition("/")[2]
-            about = {"file_id": given, "owner": self.id, "filename": filename}
-            await self._index.ask("POST", "/api/v1/files/unregister", body=about)
-
-    async def _pause(self, seconds: float | None, is_patient: bool = False) -> None:
-        """Wait so long, or until there is something to do; ``is_patient``: not even for that, only for the end."""
-        if not self.running:
-            return
-        self._waiting = Deferred()
-        later = None if seconds is None else deferLater(self._clock, seconds, self._wake, True)
-        self._is_patient = is_patient or seconds is not None
+    async def _offer_all(self, owner: str, files: Sequence[SharedFile]) -> None:
+        for file in files:
+            self._notices.offering(file, owner)
         try:
-            await self._waiting
+            outcomes = await self._listing.offer_all(owner, files)
+        except IndexRefused as error:
+            self.log.info("the index wants files one by one: {reason}", reason=str(error))
+            self._at_once = 1
+            return
+        await self._note(files, outcomes)
+
+    async def _note(self, files: Sequence[SharedFile], outcomes: Sequence[Listed | str]) -> None:
+        listed: dict[Entry, Listed] = {}
+        gone: list[Entry] = []
+        for file, outcome in zip(files, outcomes, strict=True):
+            if isinstance(outcome, Listed):
+                self._notices.offered(file, outcome)
+                listed[Entry.of(file)] = outcome
+                continue
+            self._notices.refused(file)
+            gone.append(Entry.of(file))
+            if self.refused.get(file.name) != outcome:
+                self.log.warn("the index refuses {name}: {reason}", name=file.name, reason=outcome)
+                self.refused[file.name] = outcome
+        await self._remember(listed, gone)
+
+    async def _withdraw(self, withdrawal: Withdrawal) -> None:
+        try:
+            await self._listing.withdraw(withdrawal)
+        except IndexRefused as error:
+            name = withdrawal.entry.name
+            self.log.warn("the index will not take {name} back: {reason}", name=name, reason=str(error))
+        self._notices.withdrawn(withdrawal.entry)
+        await self._remember({}, [withdrawal.entry])
+
+    async def _remember(self, listed: dict[Entry, Listed], gone: Sequence[Entry]) -> None:
+        if self._told is not None:
+            await self._kept(self._told.keep(listed, gone))
+
+    async def _kept(self, keeping: Deferred[Value]) -> Value | None:
+        try:
+            return await keeping
+        except StorageError as error:  # then what is deleted while we do not run stays in the index
+            self.log.warn("{error}", error=error)
+            return None
+
+    async def _rest(self, seconds: float) -> None:
+        self._resting = Deferred()
+        timer = self._clock.callLater(seconds, self._wake)
+        try:
+            await self._resting
         finally:
-            if later is not None:
-                later.addErrback(lambda failure: failure.trap(CancelledError))
-                later.cancel()
+            if timer.active():
+                timer.cancel()
 
-    _is_patient: bool = field(init=False, default=False)
-
-    def _wake(self, is_time: bool = False) -> None:
-        if self._waiting is not None and (is_time or not self._is_patient or not self.running):
-            waiting, self._waiting = self._waiting, None
-            waiting.callback(None)
+    def _wake(self) -> None:
+        resting, self._resting = self._resting, None
+        if resting is not None:
+            resting.callback(None)
 
     def _complain(self, trouble: str | None) -> None:
         if trouble is not None and trouble != self.trouble:
             self.log.warn("{trouble}; trying again every {seconds:g} s", trouble=trouble, seconds=self._pace.retry)
         self.trouble = trouble
-
-
-def _bracketed(host: str) -> str:
-    return f"[{host}]" if ":" in host else host

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import sqlite3
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
 from pathlib import Path
 
 from attrs import define, field, frozen
 
-from p2pshare.errors import StorageError
 from p2pshare.labels import category_of, tags_of
 from p2pshare.sharing.digest import Digest
+from p2pshare.sharing.tables import open_table, translated
 from p2pshare.sharing.walk import Stamp
 
 _VERSION = 1
@@ -75,17 +74,11 @@ class Shelf:
     _database: sqlite3.Connection = field(init=False)
 
     def __attrs_post_init__(self) -> None:
-        with _translated(self._path):
-            self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            try:
-                self._database = _open(self._path)
-            except sqlite3.DatabaseError:
-                _remove(self._path)
-                self._database = _open(self._path)
+        self._database = open_table(self._path, "file", _SCHEMA, _VERSION)
 
     def load(self) -> dict[str, SharedFile]:
         """Give all that is known, by name."""
-        with _translated(self._path):
+        with translated(self._path):
             rows = self._database.execute(
                 "SELECT name, size, modified, changed, inode, sha256, piece_length, pieces, shared_at, downloads"
                 " FROM file"
@@ -102,17 +95,17 @@ class Shelf:
             digest, stamp = file.digest, file.digest.stamp
             kept = (file.name, stamp.size, stamp.modified, stamp.changed, stamp.inode, digest.sha256)
             rows.append((*kept, digest.piece_length, digest.pieces, file.shared_at, file.downloads))
-        with _translated(self._path), self._database:
+        with translated(self._path), self._database:
             self._database.executemany("INSERT OR REPLACE INTO file VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", rows)
 
     def drop(self, names: Iterable[str]) -> None:
         """Forget files."""
-        with _translated(self._path), self._database:
+        with translated(self._path), self._database:
             self._database.executemany("DELETE FROM file WHERE name = ?", [(name,) for name in names])
 
     def count_downloads(self, counts: Iterable[tuple[str, int]]) -> None:
         """Add to the downloads of files."""
-        with _translated(self._path), self._database:
+        with translated(self._path), self._database:
             self._database.executemany(
                 "UPDATE file SET downloads = downloads + ? WHERE name = ?", [(count, name) for name, count in counts]
             )
@@ -120,36 +113,3 @@ class Shelf:
     def close(self) -> None:
         """Close the file."""
         self._database.close()
-
-
-def _open(path: Path) -> sqlite3.Connection:
-    database = sqlite3.connect(path, check_same_thread=False)
-    try:
-        database.execute("PRAGMA journal_mode=WAL")
-        database.execute("PRAGMA synchronous=NORMAL")
-        (version,) = database.execute("PRAGMA user_version").fetchone()
-        if version not in (0, _VERSION):
-            raise sqlite3.DatabaseError(f"version {version}")
-        if version == 0:
-            with database:
-                database.execute("DROP TABLE IF EXISTS file")
-                database.execute(_SCHEMA)
-                database.execute(f"PRAGMA user_version={_VERSION}")
-        database.execute("SELECT count(*) FROM file").fetchone()
-    except BaseException:
-        database.close()
-        raise
-    return database
-
-
-def _remove(path: Path) -> None:
-    for suffix in ("", "-wal", "-shm"):
-        path.with_name(f"{path.name}{suffix}").unlink(missing_ok=True)
-
-
-@contextmanager
-def _translated(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except (sqlite3.Error, OSError) as error:
-        raise StorageError(f"{path}: {error}") from error

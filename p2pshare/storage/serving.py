@@ -79,6 +79,7 @@ class Serving:
         :raise StorageError: something passing stands in the way.
         """
         is_right: bool = await self._run(self._is_right_on_device, piece)
+        self._doubt_altered()
         if is_right:
             self.doubtful.discard(piece)
         elif piece in self._have:

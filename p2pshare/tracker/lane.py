@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from attrs import frozen
 from twisted.internet.interfaces import IAddress, IDelayedCall, IPushProducer
 from twisted.internet.protocol import Protocol, connectionDone
 from twisted.python.failure import Failure
@@ -19,28 +18,27 @@ from p2pshare.wire.announce_lane import LaneReader
 _LOOK_EVERY = 1.0  # seconds between two looks at all lanes: a silent one stays so much longer than its limit
 
 _HEAD = (
-    b"HTTP/1.1 %b\r\nServer: p2pshare\r\nDate: %b\r\nContent-Type: application/x-bittorrent\r\nContent-Length: %%d\r\n"
+    b"HTTP/1.1 %b\r\nServer: p2pshare\r\nDate: %b\r\n%b"
+    b"Content-Type: application/x-bittorrent\r\nContent-Length: %%d\r\n\r\n"
 )
-_STAYS, _ENDS = b"\r\n", b"Connection: close\r\n\r\n"
 
 # Answers an announce, given its path, its query and who asks: the body and whether it is a refusal; None: this one has
 # to go the long way, and nothing has happened yet.
 Answer = Callable[[bytes, bytes, Source], "tuple[bytes, bool] | None"]
 
 
-@frozen
-class Heads:
-    """What replies begin with, until a second is over: the status, the date, and room for the length of the body."""
+# What replies begin with, with room for the length of the body: [is it a refusal][is the connection closed after it].
+Heads = tuple[tuple[bytes, bytes], tuple[bytes, bytes]]
 
-    answer: bytes
-    refusal: bytes
 
-    @classmethod
-    def of_now(cls, refusal_status: int) -> Heads:
-        """Write them with the time of day."""
-        date = datetimeToString()
-        refused = b"200 OK" if refusal_status == 200 else b"400 Bad Request"
-        return cls(_HEAD % (b"200 OK", date), _HEAD % (refused, date))
+def heads_of_now(refusal_status: int) -> Heads:
+    """Write them with the time of day, for a second to come."""
+    date = datetimeToString()
+    good, bad = (
+        (_HEAD % (status, date, b""), _HEAD % (status, date, b"Connection: close\r\n"))
+        for status in (b"200 OK", b"200 OK" if refusal_status == 200 else b"400 Bad Request")
+    )
+    return good, bad
 
 
 @implementer(IPushProducer)
@@ -126,13 +124,13 @@ class AnnounceLane(Protocol):
                 self._leave(data[at:] if at else data)
                 return
             body, is_refusal = answered
-            at = request[3]
-            head = (site.heads.refusal if is_refusal else site.heads.answer) % len(body)
-            if request[2]:
-                self.transport.write(b"".join((head, _ENDS, body)))
+            closes, at = request[2:]
+            reply = site.heads[is_refusal][closes] % len(body) + body
+            if closes:
+                self.transport.write(reply)
                 self.close()  # what a client sends after its last request is not read
                 return
-            self._send(b"".join((head, _STAYS, body)))
+            self._send(reply)
         self.until = site.now() + site.limits.idle
 
     def _send(self, reply: bytes) -> None:
@@ -176,7 +174,7 @@ class AnnounceSite(LimitedSite):
         self.answer = answer
         self.reader = LaneReader()
         self.now: Callable[[], float] = self.reactor.seconds
-        self.heads = Heads.of_now(refusal_status)
+        self.heads: Heads = heads_of_now(refusal_status)
         self._refusal_status = refusal_status
         self._lanes: set[AnnounceLane] = set()
         self._round: IDelayedCall | None = None  # while there are lanes, and a moment longer
@@ -205,7 +203,7 @@ class AnnounceSite(LimitedSite):
     def _look(self) -> None:
         """End the connections that were silent for too long."""
         now = self.now()
-        self.heads = Heads.of_now(self._refusal_status)
+        self.heads = heads_of_now(self._refusal_status)
         for lane in [lane for lane in self._lanes if lane.until <= now]:
             if lane.is_closing:
                 lane.abort()

@@ -13,13 +13,15 @@ from twisted.python.failure import Failure
 
 from p2pshare.course.networking import Network
 from p2pshare.geometry import Geometry
+from p2pshare.peer.outbox import Block
 from p2pshare.wire import course, messages
-from tests.fakes import PeerTransport
+from tests.fakes import FakeSource, PeerTransport
 
 GEOMETRY = Geometry(4, (18,))  # 5 pieces, the last of 2 bytes
 DIALECT = course.make_dialect(GEOMETRY)
 OWN = 1002
 KNOWN = range(1001, 1006)
+STRANGER = IPv4Address("TCP", "127.0.0.1", 50000)
 
 
 class FakePort:
@@ -71,6 +73,7 @@ class RecordingProcess:
 
     def __init__(self) -> None:
         self.events: list[tuple[Any, ...]] = []
+        self.ends: list[int] = []  # of reads, by who was read from
 
     def on_peer_connected(self, id: int, incoming: bool) -> None:
         self.events.append(("connected", id, incoming))
@@ -79,6 +82,15 @@ class RecordingProcess:
         if isinstance(message, messages.Piece):
             message = messages.Piece(message.index, message.begin, bytes(message.data))
         self.events.append(("message", id, message))
+
+    def on_messages_end(self, id: int) -> None:
+        self.ends.append(id)
+
+    def on_pieces_sent(self, id: int, amount: int) -> None:
+        self.events.append(("sent", id, amount))
+
+    def on_pieces_unreadable(self, id: int, blocks: list[Block], reason: Failure) -> None:
+        self.events.append(("unreadable", id, blocks))
 
     def on_peer_disconnected(self, id: int, reason: str) -> None:
         self.events.append(("disconnected", id, reason))
@@ -118,7 +130,9 @@ class World:
         self.clock = Clock()
         self.endpoints = FakeEndpoints()
         self.process = RecordingProcess()
-        self.network = Network(OWN, KNOWN, geometry, self.endpoints, self.clock, self.process)
+        pieces = [bytes([97 + piece]) * geometry.piece_size(piece) for piece in range(geometry.num_pieces)]
+        self.source = FakeSource(pieces)
+        self.network = Network(OWN, KNOWN, geometry, self.source, self.endpoints, self.clock, self.process)
 
     def listening(self) -> World:
         """Have the port open."""
@@ -127,7 +141,7 @@ class World:
 
     def accepted(self) -> Neighbor:
         """Somebody dials us."""
-        protocol = self.endpoints.factory.buildProtocol(IPv4Address("TCP", "127.0.0.1", 50000))
+        protocol = self.endpoints.factory.buildProtocol(STRANGER)
         assert protocol is not None
         return Neighbor(protocol)
 
@@ -142,7 +156,7 @@ class World:
     def answered(self) -> Neighbor:
         """Whom we dialled last answers."""
         _, factory, dial = self.endpoints.dials.pop()
-        neighbor = Neighbor(factory.buildProtocol(None))
+        neighbor = Neighbor(factory.buildProtocol(IPv4Address("TCP", "127.0.0.1", 6001)))
         dial.callback(neighbor.protocol)
         return neighbor
 

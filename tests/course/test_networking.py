@@ -9,7 +9,7 @@ from p2pshare.course.networking import MOST_STRANGERS, RETRY
 from p2pshare.errors import LocalWireError, PortError
 from p2pshare.geometry import Geometry
 from p2pshare.wire import messages
-from tests.course.neighbors import DIALECT, World
+from tests.course.neighbors import DIALECT, STRANGER, World
 
 HELLO = b"P2PFILESHARINGPROJ" + bytes(10) + (1002).to_bytes(4, "big")
 
@@ -70,7 +70,7 @@ class AcceptingTests(SynchronousTestCase):
     def test_many_strangers(self) -> None:
         """Only so many may be connected without a greeting."""
         strangers = [self.world.accepted() for _ in range(MOST_STRANGERS)]
-        self.assertIs(self.world.endpoints.factory.buildProtocol(None), None)
+        self.assertIs(self.world.endpoints.factory.buildProtocol(STRANGER), None)
         strangers[0].goes()
         self.world.accepted()
 
@@ -212,19 +212,88 @@ class TalkingTests(SynchronousTestCase):
         self.assertEqual(self.world.process.events, [("disconnected", 1001, "it misbehaves")])
 
     def test_neighbor_that_does_not_read(self) -> None:
-        """Who lets more than a piece and a reserve pile up is hung up on; who reads in between is not."""
-        size = MOST_UNREAD // 4
-        world = World(Geometry(size, (size,))).listening()
-        for id, reads in ((1001, True), (1003, False)):
-            neighbor = world.neighbor(id)
-            for number in range(7):
-                world.network.send_message(id, messages.Piece(0, 0, bytes(size)))
+        """Who lets a megabyte of messages pile up is hung up on; who reads in between is not."""
+        for reads in (True, False):
+            world = World(Geometry(1, (100,))).listening()
+            neighbor = world.neighbor(1003)
+            for number in range(2000):
                 if number == 0:
                     neighbor.transport.producer.pauseProducing()
-                if number == 3 and reads:
+                if number == 1000 and reads:
                     neighbor.transport.producer.resumeProducing()
+                world.network.link(1003).request([(piece, 0, 1) for piece in range(100)])
             self.assertEqual(neighbor.transport.aborted, not reads)
-            self.assertEqual(len(neighbor.heard()), (size + 9) * (7 if reads else 5))
+            self.assertEqual(len(neighbor.heard()), 900 * (2000 if reads else MOST_UNREAD // 900))
+
+
+class UploadTests(SynchronousTestCase):
+    """A connection as the swarm's Link."""
+
+    def setUp(self) -> None:
+        self.world = World().listening()
+        self.neighbor = self.world.neighbor(1003)
+        self.link = self.world.network.link(1003)
+
+    def test_s4_6_one_piece_a_frame(self) -> None:
+        """Promised pieces are sent whole, each in one frame, and counted; the last one is shorter."""
+        self.link.promise((4, 0, 2))
+        self.link.promise((1, 0, 4))
+        self.assertEqual((self.link.promised, self.neighbor.heard()), (2, b""))
+        self.link.pump()
+        self.assertEqual(
+            self.neighbor.heard(), bytes.fromhex("00000007 07 00000004 6565 00000009 07 00000001 62626262")
+        )
+        self.assertEqual(self.world.process.events, [("sent", 1003, 2), ("sent", 1003, 4)])
+
+    def test_nothing_is_read_for_who_does_not_read(self) -> None:
+        """While the transport holds enough, pieces wait as requests; they go on when it has room again."""
+        self.neighbor.transport.producer.pauseProducing()
+        for piece in (0, 1):
+            self.link.promise((piece, 0, 4))
+        self.link.pump()
+        self.assertEqual((self.world.source.reads, self.link.promised), ([], 2))
+        self.neighbor.transport.producer.resumeProducing()
+        self.assertEqual((len(self.neighbor.heard()), self.link.promised), (26, 0))
+
+    def test_s4_7_choked(self) -> None:
+        """Promises that are taken back are never kept."""
+        for piece in (0, 1, 2):
+            self.link.promise((piece, 0, 4))
+        self.assertTrue(self.link.take_back((0, 0, 4)))
+        self.assertEqual(self.link.take_back_piece(1), [(1, 0, 4)])
+        self.assertEqual(self.link.take_back_all(), [(2, 0, 4)])
+        self.link.pump()
+        self.assertEqual(self.neighbor.heard(), b"")
+
+    def test_requests(self) -> None:
+        """Pieces are asked for by their index."""
+        self.link.request([(3, 0, 4), (4, 0, 2)])
+        self.assertEqual(self.neighbor.heard(), bytes.fromhex("00000005 06 00000003 00000005 06 00000004"))
+
+    def test_reading_is_held(self) -> None:
+        """Reading stops for any reason, and goes on when none is left."""
+        self.link.hold("disk")
+        self.link.hold("requests")
+        self.link.release("disk")
+        self.assertEqual(self.neighbor.transport.producerState, "paused")
+        self.link.release("requests")
+        self.assertEqual(self.neighbor.transport.producerState, "producing")
+
+    def test_batches(self) -> None:
+        """The end of each read is told after its messages, but not once we have hung up."""
+        self.neighbor.says(DIALECT.encode(messages.Unchoke()) + DIALECT.encode(messages.Have(0)))
+        self.assertEqual(self.world.process.ends, [1003])
+        self.link.close("enough")
+        self.assertTrue(self.link.is_closing)
+        self.neighbor.says(messages.Choke())
+        self.assertEqual(self.world.process.ends, [1003])
+
+    def test_closing_drops_promises(self) -> None:
+        """What is promised when we hang up is not sent."""
+        self.link.promise((0, 0, 4))
+        self.link.close("enough")
+        self.link.pump()
+        self.assertEqual((self.neighbor.heard(), self.link.promised), (b"", 0))
 
 
 class ShutdownTests(SynchronousTestCase):
@@ -268,4 +337,4 @@ class ShutdownTests(SynchronousTestCase):
         """Nobody is let in while we leave."""
         self.world.neighbor(1003)
         self.world.network.shutdown()
-        self.assertIs(self.world.endpoints.factory.buildProtocol(None), None)
+        self.assertIs(self.world.endpoints.factory.buildProtocol(STRANGER), None)

@@ -41,7 +41,8 @@ class NotedContents:
     async def serve(self, metainfo: Metainfo, path: Path) -> None:
         if self.error is not None:
             raise self.error
-        assert path.is_file(), "there is nothing to seed"
+        if not path.is_file():
+            raise StorageError("there is nothing to seed")
         self.served[metainfo.info_hash] = path
 
     async def withdraw(self, info_hash: bytes) -> None:

@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 from sqlalchemy import Connection, text
+from twisted.internet.defer import fail
 
 from p2pshare import __version__
+from p2pshare.errors import DiskFull, P2PShareError, StorageError
 from p2pshare.faces.banner import banner_views
 from p2pshare.faces.rest_tracker import rest_tracker_routes
+from p2pshare.faces.rest_tracker_record import RecordedSwarms
 from p2pshare.faces.text_tracker import TextSwarms, TextTracker
+from p2pshare.index.catalogue import Catalogue
+from p2pshare.index.database import open_database
+from p2pshare.index.lanes import Busy
+from p2pshare.index.torrents import Torrents
 from p2pshare.json_torrent import json_info_hash, read_json
 from p2pshare.metainfo import parse
 from p2pshare.tracker.logic import Tracker
@@ -23,7 +32,7 @@ from p2pshare.web.routes import RouteTable
 from p2pshare.wire.announce import AnnounceRequest
 from tests.faces.rest import API, A, B, RestCase, pieces_of
 from tests.faces.serving import TODAY
-from tests.web.serving import JSON
+from tests.web.serving import JSON, run_now
 
 NOBODY = "f" * 40
 PEER_FIELDS = (
@@ -76,6 +85,39 @@ class ServiceTests(RestCase):
             return [row[1] for row in connection.execute(text(f"PRAGMA table_info({table})"))]
 
         return self.successResultOf(self.catalogue._database.read(look))
+
+    def test_s3_2_restart(self) -> None:
+        """Torrents, peers and users are there after a restart, with a database in a folder that was not."""
+        file = Path(self.mktemp()) / "state" / "index.db"
+        answers: list[list[Any]] = []
+        for _ in range(2):
+            database = open_database(str(file), self.now(), run_now, run_now)
+            self.catalogue = Catalogue(database, self.clock, self.now, self.random)
+            self.recorded = RecordedSwarms(self.swarms, self.catalogue.memberships, self.now)
+            self.tracker = Tracker(self.recorded, self.settings, (), self.clock.seconds)
+            self.begin()
+            if not answers:
+                info_hash = self.upload("a.bin", b"data")["info_hash"]
+                self.peer(info_hash, A)
+                user = self.read(self.post(f"{API}/users", {"username": "ann"}))["peer_id"]
+            paths = ("torrents", f"peers/{info_hash}", f"users/{user}", "stats")
+            answers.append([self.value_of(f"{API}/{path}") for path in paths])
+            self.successResultOf(self.catalogue.stopService())
+        self.assertEqual(answers[0], answers[1])
+        self.assertEqual(answers[0][3]["active_peers"], 1)
+
+    def test_f78_index_in_trouble(self) -> None:
+        """When the index cannot answer, that is said with a status that tells when to come back, and no path."""
+        troubles: list[tuple[P2PShareError, int, str]] = [
+            (Busy("the index is busy"), 503, "1"),
+            (StorageError("/var/x: I/O error"), 503, "10"),
+            (DiskFull("/var/x: no room"), 507, "10"),
+        ]
+        for error, status, later in troubles:
+            with patch.object(Torrents, "get", lambda self, digits, error=error: fail(error)):
+                reply = self.get(f"{API}/torrents/{NOBODY}")
+            self.assertNotIn("/var", self.detail(reply, status))
+            self.assertEqual(reply.headers["retry-after"], later)
 
     def test_s3_9_words_of_unknown_paths(self) -> None:
         """Below the face's prefix, a path that leads nowhere is refused in the face's words."""

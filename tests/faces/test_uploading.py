@@ -15,7 +15,8 @@ from twisted.internet.defer import fail
 from p2pshare.errors import RequestRefused, StorageError
 from p2pshare.faces import uploading
 from p2pshare.faces.uploading import Labels
-from p2pshare.faces.uploading_names import safe_name
+from p2pshare.faces.uploading_names import free_name, safe_name
+from p2pshare.index.lanes import Busy
 from p2pshare.index.records import ContentKey, Scheme
 from p2pshare.index.search import SearchQuery
 from p2pshare.index.torrents import Torrents
@@ -54,6 +55,21 @@ class UploadTests(RestCase):
         self.assertEqual(self.upload("a.txt", b"data"), row)
         self.assertEqual(self.upload("b.txt", b"data"), row)
         self.assertEqual((len(self.value_of(f"{API}/torrents")), self.kept()), (1, ["a.txt"]))
+
+    def test_s3_4_again_after_a_stop(self) -> None:
+        """What is no longer seeded is seeded again, as the same row."""
+        row = self.upload("a.txt", b"data")
+        self.contents.served.clear()
+        self.assertEqual(self.upload("a.txt", b"data"), row)
+        self.assertEqual((self.kept(), len(self.contents.served)), (["a.txt"], 1))
+
+    def test_s3_4_again_after_a_loss(self) -> None:
+        """What is no longer there is stored again, as the same row."""
+        row = self.upload("a.txt", b"data")
+        self.contents.served.clear()
+        (self.folder / "a.txt").unlink()
+        self.assertEqual(self.upload("a.txt", b"data"), row)
+        self.assertEqual((self.folder / "a.txt").read_bytes(), b"data")
 
     def test_s3_4_again_at_once(self) -> None:
         """Twice at the same time is once, too."""
@@ -206,6 +222,13 @@ class InterruptionTests(RestCase):
             self.detail(self.send("a.bin", b"data"), 500)
         self.assertEqual((self.kept(), os.listdir(self.folder / ".torrents")), ([], []))
 
+    def test_index_busy(self) -> None:
+        """When the index has too much to do, the client is asked to come again, and nothing is kept."""
+        with patch.object(Torrents, "add", lambda self, claim: fail(Busy("the index is busy"))):
+            reply = self.send("a.bin", b"data")
+        self.detail(reply, 503)
+        self.assertEqual((reply.headers["retry-after"], self.kept()), ("1", []))
+
     def test_cannot_be_seeded(self) -> None:
         """When it cannot be seeded, the client is told so; the next attempt is the same torrent."""
         self.contents.error = StorageError("not what the torrent describes")
@@ -218,9 +241,8 @@ class InterruptionTests(RestCase):
     def test_name_taken_meanwhile(self) -> None:
         """A file that somebody puts there at the last moment is nobody's to replace."""
         (self.folder / "a.bin").write_bytes(b"theirs")
-        free = uploading.free_name
         names = iter(["a.bin"])
-        with patch.object(uploading, "free_name", lambda folder, name: next(names, None) or free(folder, name)):
+        with patch.object(uploading, "free_name", lambda folder, name: next(names, None) or free_name(folder, name)):
             row = self.upload("a.bin", b"ours")
         self.assertEqual((row["name"], (self.folder / "a.bin").read_bytes()), ("a_1.bin", b"theirs"))
         self.assertEqual(os.listdir(self.folder / ".torrents"), ["a_1.bin.torrent"])

@@ -270,8 +270,12 @@ class TroubleTests(IndexTestCase):
         self.refused()
 
     def test_folder_that_cannot_be_made(self) -> None:
-        """Where no folder can be made, its name and the reason are told."""
+        """Where no folder can be made, the name in the way and the reason are told."""
         Path(self.path + "x").write_text("a file")
+        self.assertEqual(
+            self.refused(os.path.join(self.path + "x", "index.db")),
+            f"{self.path}x: is a file, expected a folder for the index",
+        )
         path = os.path.join(self.path + "x", "state", "index.db")
         self.assertIn("Not a directory", self.refused(path))
 

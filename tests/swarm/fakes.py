@@ -138,6 +138,7 @@ class TroubledStore(MemoryStore):
         self.is_slow = False  # sealing waits for catch_up()
         self.sealing: list[tuple[Deferred[Sealed], int, bool]] = []
         self.checking: Deferred[None] | None = None  # what a check waits for
+        self.trims = 0
 
     def check(self, *args: Any, **more: Any) -> Deferred[None]:
         if self.checking is None:
@@ -169,6 +170,10 @@ class TroubledStore(MemoryStore):
         done: Deferred[Sealed] = Deferred()
         self.sealing.append((done, piece, digests))
         return done
+
+    def trim(self) -> None:
+        self.trims += 1
+        super().trim()
 
     def catch_up(self) -> None:
         """Do all the sealing that waits."""

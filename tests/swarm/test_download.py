@@ -189,6 +189,19 @@ class ReceivingTests(SwarmTestCase):
         self.assert_served(other, 7)
 
 
+class MemoryTests(SwarmTestCase):
+    """Memory for pieces on their way to the disk."""
+
+    def test_store_lets_go_once_a_second(self) -> None:
+        """Every second the store may let go of spare memory; after a download it keeps none."""
+        self.start()
+        self.feed(self.meet_seed())
+        self.assertTrue(self.store.is_complete)
+        self.pass_time(5)
+        self.assertEqual(self.store.trims, 5)
+        self.assertEqual((self.store._buffers.held, self.store._buffers._spare), (0, []))
+
+
 class EndgameTests(SwarmTestCase):
     """The last blocks."""
 

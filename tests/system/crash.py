@@ -7,6 +7,7 @@ A seed, a download that is killed, and an observer that is connected to it and h
 times, at named places (P2PSHARE_FAILPOINT), and, where strace is installed, at the n-th system call that changes a
 disk. After each one a checker that shares no code with us hashes the pieces the observer was told of; the next process
 must have all of them before it can fetch any. What is complete is compared with the source, and begun anew.
+Interrupted or terminated, it says what it came to so far.
 """
 
 from __future__ import annotations
@@ -69,6 +70,7 @@ class Experiment:
     _content: Metainfo = field(init=False)
     _seed: subprocess.Popen[bytes] = field(init=False)
     _gate: Gate = field(init=False)
+    _download: subprocess.Popen[bytes] | None = field(init=False, default=None)  # the one that may be alive
     _promised: set[int] = field(init=False, factory=set)
     _calls: int = field(init=False, default=0)  # the n of the next "n-th system call"
 
@@ -95,6 +97,7 @@ class Experiment:
 
     def close(self) -> None:
         """End what runs."""
+        self._kill_download()
         self._seed.kill()
         self._seed.wait()
         self._gate.close()
@@ -119,7 +122,7 @@ class Experiment:
         arguments = ["download", str(self.torrent), "-o", str(self._folder), "--peer", f"127.0.0.1:{self._gate.port}"]
         arguments += ["--bind", "127.0.0.1", "--port", str(port), "--timeout", "0", "--seed-until", "forever"]
         self._gate.shut()
-        process = self._start([*arguments, "--quiet"], "state", wrapper, more)
+        process = self._download = self._start([*arguments, "--quiet"], "state", wrapper, more)
         observer = Observer(port, self._content.info_hash, self._content.num_pieces)
         if how != "time" or self._random.random() < 0.9:
             self._await_bitfield(process, observer)
@@ -132,9 +135,7 @@ class Experiment:
         if ended is not None and ended not in (-signal.SIGKILL, 128 + signal.SIGKILL):
             raise CannotGoOn(f"the download ended by itself with {ended}: {self._said('state')}")
         how = how if ended is not None else "time"
-        with suppress(ProcessLookupError):  # all of them are dead already
-            os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
+        self._kill_download()
         observer.stop()
         self.toll.kills[how] = self.toll.kills.get(how, 0) + 1
         self._look(observer)
@@ -155,11 +156,20 @@ class Experiment:
         if self._random.random() < 0.5:  # the other half of the times the old state meets an empty folder
             shutil.rmtree(self._work / "state")
 
+    def _kill_download(self) -> None:
+        process, self._download = self._download, None
+        if process is not None:
+            with suppress(ProcessLookupError):  # all of them are dead already
+                os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+
     def _complete(self) -> None:
         self._gate.open()
         arguments = ["download", str(self.torrent), "-o", str(self._folder), "--peer", f"127.0.0.1:{self._gate.port}"]
         arguments += ["--bind", "127.0.0.1", "--port", str(free_port()), "--quiet"]
-        if self._start(arguments, "state").wait(PATIENCE):
+        self._download = self._start(arguments, "state")
+        status, self._download = self._download.wait(PATIENCE), None
+        if status:
             raise CannotGoOn(f"the last download failed: {self._said('state')}")
 
     def _await_bitfield(self, process: subprocess.Popen[bytes], observer: Observer) -> None:
@@ -230,6 +240,8 @@ def run(kills: int, seed: int, report: bool = True) -> Toll:
                 if report and number % 20 == 19:
                     print(f"{number + 1} kills: {experiment.toll}", flush=True)
             experiment.finish_if_complete(insist=True)
+        except KeyboardInterrupt:
+            print("interrupted")
         finally:
             experiment.close()
         return experiment.toll
@@ -241,6 +253,7 @@ def main() -> None:
     parser.add_argument("--kills", type=int, default=1000)
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     toll = run(options.kills, options.seed)
     ways = ", ".join(f"{count} by {how}" for how, count in sorted(toll.kills.items()))
     print(f"kills {sum(toll.kills.values())} ({ways}), downloads completed and compared {toll.completed}")

@@ -211,7 +211,8 @@ class TrackerTests(SynchronousTestCase):
             [*P2PSHARE, "tracker", "--port", "0", "--no-state"], stderr=PIPE, env=ENVIRONMENT, text=True
         )
         self.addCleanup(self.tracker.kill)
-        self.urls = re.findall(r"\S+://\S+", self.tracker.stderr.readline())
+        said = next(line for line in self.tracker.stderr if "tracker listening at" in line)
+        self.urls = re.findall(r"\S+://\S+", said)
 
     def test_scrape(self) -> None:
         """It says where it listens, and a torrent that nobody has announced has no peers there."""

@@ -66,6 +66,17 @@ class PoolTests(SynchronousTestCase):
         self.assertTrue(set(found) <= set(pool) - {peer(without)} if place is not None else set(found) <= set(pool))
         self.assertEqual([peer_id(int.from_bytes(a[2:4], "big")) for a in found], cut(pool.ids(where), 20))
 
+    @given(st.integers(0, 12), st.integers(0, 15), st.integers(-1, 11), st.integers(0, 99))
+    def test_packed_samples(self, size: int, count: int, without: int, seed: int) -> None:
+        """A sample that is wanted as addresses only is made of the same members, chosen by the same chance."""
+        pool, same = pool_of(size, seed), pool_of(size, seed)
+        place = pool.find(peer(without)) if without >= 0 else None
+        found = cut(pool.packed_sample(count, place))
+        expected = cut(same.packed(same.sample(count, place)))
+        self.assertEqual(sorted(found), sorted(expected))
+        if count < size - (place is not None):
+            self.assertEqual(found, expected)
+
     def test_order_is_random(self) -> None:
         """Who is next to whom has nothing to do with who came when: neighbours differ from pool to pool."""
         nexts: Counter[bytes] = Counter()

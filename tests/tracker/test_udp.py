@@ -17,6 +17,7 @@ from p2pshare.settings import read_networks
 from p2pshare.tracker.connection_ids import LIFETIME, ConnectionIds
 from p2pshare.tracker.logic import Tracker
 from p2pshare.tracker.names import Names
+from p2pshare.tracker.private import Admission, Lists
 from p2pshare.tracker.settings import TrackerLimits, TrackerSettings
 from p2pshare.tracker.swarm_store import MemorySwarms
 from p2pshare.tracker.udp import MAX_REPLY, UDPFace, listen
@@ -60,7 +61,9 @@ class UDPCase(SynchronousTestCase):
         """Begin with an empty tracker."""
         settings = evolve(TrackerSettings(), **changes)
         self.store = MemorySwarms(Random(0).random)
-        self.tracker = Tracker(self.store, settings, read_networks(settings.claims), self.clock.seconds)
+        self.admission = Admission()
+        claims = read_networks(settings.claims)
+        self.tracker = Tracker(self.store, settings, claims, self.clock.seconds, self.admission)
         names = Names(lambda name: self.asked.setdefault(name, Deferred()), self.clock)
         sources = Sources(read_networks(settings.limits.exempt))
         self.ids = ConnectionIds(b"secret", self.clock.seconds)
@@ -304,6 +307,47 @@ class StrangerTests(UDPCase):
         for number in range(1000):
             self.ask(wire.encode_connect(TRANSACTION), f"198.51.{number // 256}.{number % 256}")
         self.assertEqual(self.face._sources.of.cache_info().currsize, 0)  # type: ignore[attr-defined]
+
+
+class PrivateTests(UDPCase):
+    """A private tracker."""
+
+    def announce_to(self, url: str, torrent: bytes = TORRENT) -> bytes:
+        """Write an announce made for a URL with this path (BEP 41)."""
+        request = AnnounceRequest(torrent, peer_id(1), 6881, left=1)
+        return wire.encode_announce(self.ids.issue(HOST), TRANSACTION, request, url)
+
+    def test_passkeys(self) -> None:
+        """An announce has to bring a good passkey along, in the path of its URL."""
+        self.admission.lists = Lists(passkeys=frozenset([b"0123456789abcdef"]))
+        for url in ("/0123456789abcdef/announce", "/0123456789abcdef/announce?a=b"):
+            self.assertEqual(self.read(self.ask(self.announce_to(url)), HOST).incomplete, 1)
+        for url in ("/another-one/announce", "/0123456789abcdef/announce/", "0123456789abcdef", "/0123456789abcdef"):
+            self.assertRegex(self.refusal(self.announce_to(url)), "passkey")
+        for url in ("", "/announce"):
+            self.assertIn("/PASSKEY/announce", self.refusal(self.announce_to(url)))
+        self.assertEqual((self.tracker.announces, self.tracker.refused["passkey"]), (2, 6))
+
+    def test_scrapes(self) -> None:
+        """Scrapes cannot bring one along, so they are refused, and told where to go."""
+        self.admission.lists = Lists(passkeys=frozenset([b"0123456789abcdef"]))
+        datagram = self.ids.issue(HOST) + b"\0\0\0\2" + TRANSACTION + TORRENT
+        self.assertIn("over HTTP", self.refusal(datagram))
+
+    def test_torrents(self) -> None:
+        """A list of torrents needs no passkey."""
+        self.admission.lists = Lists(torrents=frozenset([TORRENT]))
+        self.assertEqual(self.read(self.ask(self.announce_to("/announce")), HOST).incomplete, 1)
+        self.assertIn("not on the list", self.refusal(self.announce_to("/announce", OTHER)))
+        self.assertEqual(self.tracker.refused, {"torrent": 1})
+
+    def test_f67_guesses(self) -> None:
+        """A stranger that tries one passkey after the other has its share of guesses, and no more."""
+        self.admission.lists = Lists(passkeys=frozenset([b"0123456789abcdef"]))
+        request = AnnounceRequest(TORRENT, peer_id(1), 6881, left=1)
+        datagram = wire.encode_announce(self.ids.issue(STRANGER), TRANSACTION, request, "/guess-number-1/announce")
+        refusals = [self.refusal(datagram, STRANGER) for _ in range(102)]
+        self.assertEqual(["too many" in refusal for refusal in refusals], [False] * 100 + [True] * 2)
 
 
 class PortTests(UDPCase):
