@@ -48,7 +48,7 @@ class OwnFiles:
                 query=Wanted,
                 reply=bytes,
                 reply_type="application/octet-stream",
-                refusals={404: _NOT_FOUND},
+                refusals={206: "A part, as it was asked for", 404: _NOT_FOUND, 416: "There is no such part"},
                 group="Files",
             )
         ]

@@ -80,6 +80,7 @@ class TorrentRoutes:
             query=DownloadFormat,
             reply=bytes,
             reply_type=TORRENT,
+            other_types=(JSON,),
             refusals=_UNKNOWN,
         )
         if self._uploads is not None:

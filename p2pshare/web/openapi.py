@@ -93,7 +93,8 @@ def _body(route: Route, components: dict[str, Any]) -> dict[str, Any] | None:
 def _responses(route: Route, components: dict[str, Any]) -> Mapping[str, Any]:
     answer: dict[str, Any] = {"description": phrase(route.status)}
     if route.reply is not None:
-        answer["content"] = {route.reply_type: {"schema": _schema(route.reply, components)}}
+        schema = _schema(route.reply, components)
+        answer["content"] = {kind: {"schema": schema} for kind in (route.reply_type, *route.other_types)}
     responses = {str(route.status): answer}
     refusals = dict(route.refusals)
     if route.params or route.query or route.headers or route.body is not None or route.upload is not None:

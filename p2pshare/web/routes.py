@@ -60,6 +60,7 @@ class Route:
     upload: UploadForm | None = None
     reply: Any = None
     reply_type: str = JSON
+    other_types: tuple[str, ...] = ()  # that a reply may have instead, for the documentation
     status: int = 200  # of a value; a Reply or a Page has its own
     refusals: Mapping[int, str] = field(factory=dict)  # for the documentation: status and when
     rate: RateLimit | None = None
