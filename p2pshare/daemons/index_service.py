@@ -25,6 +25,7 @@ from p2pshare.daemons.service_settings import ServiceSettings
 from p2pshare.faces.banner import banner_views
 from p2pshare.faces.dashboard import dashboard_pages
 from p2pshare.faces.figures import LiveCollector, TrackerCollector
+from p2pshare.faces.json_announce import with_json
 from p2pshare.faces.news import News
 from p2pshare.faces.own_files import OwnFiles
 from p2pshare.faces.rest_tracker import FORMS, rest_tracker_routes
@@ -193,7 +194,7 @@ class IndexService(Service):
         pages = dashboard_pages(reading)
         health = health_views({"index": lambda: self.running == 1})
         views = {
-            **self._tracker_views,
+            **with_json(self._tracker_views),  # what else is among them is served by the index, below
             **text.views(),
             **banner_views(text.peers, pages.index, guard),
             **pages.parts,
