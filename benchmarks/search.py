@@ -1,9 +1,9 @@
 """
 How long a search takes in a running index: milliseconds from the question to its answer in the reactor.
 
-Run ``python -m benchmarks.search`` from the project's folder. ``--idle`` leaves out the announces and registrations that
-go on meanwhile, ``--at-once N`` asks N questions at the same time, ``--index FILE`` keeps the index there and begins
-with it the next time. Of 100,000 files, 99 of 100 answers have to come within 50 milliseconds.
+Run ``python -m benchmarks.search`` from the project's folder. ``--idle`` leaves out the announces and registrations
+that go on meanwhile, ``--at-once N`` asks N questions at the same time, ``--index FILE`` keeps the index there and
+begins with it the next time. Of 100,000 files, 99 of 100 answers have to come within 50 milliseconds.
 """
 
 from __future__ import annotations

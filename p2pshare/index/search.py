@@ -85,7 +85,7 @@ def search(connection: Connection, query: SearchQuery) -> Results:
     return Results(plan.total, tuple(load_shares(connection, connection.scalars(page).all())))
 
 
-@frozen
+@frozen(eq=False)
 class _Condition:
     """One thing that is wanted of a share, besides words."""
 
@@ -117,8 +117,10 @@ class _Plan:
         self._query = query
         self._words = words(query.text)
         self._conditions = _conditions(query)
-        self._by_words = bool(self._words)  # else rows come from the other conditions
-        self._looked_at = 0  # rows that come from there
+        self._source: _Condition | None = (
+            None  # whose index rows come from; None: the search tables, if there are words
+        )
+        self._looked_at = self._rows()  # rows that come from there
         self.total = self._count()
 
     def page(self) -> list[ColumnElement[bool]]:
@@ -130,30 +132,29 @@ class _Plan:
         return self._walked() if to_walk < self._looked_at else self._sorted()
 
     def _count(self) -> int:
-        if not self._words:
-            self._looked_at = self._rows(*self._sorted())
-            return self._looked_at
-        found = sqlite.matching(self._words).subquery()
-        self._looked_at = self._connection.scalar(select(func.count()).select_from(found)) or 0
+        if self._words:
+            found = sqlite.matching(self._words).subquery()
+            self._looked_at = self._connection.scalar(select(func.count()).select_from(found)) or 0
         for condition in self._conditions:
-            if condition.is_narrow:
+            if condition.is_narrow and self._looked_at:
                 alone = select(share.c.id).where(condition.found()).limit(self._looked_at).subquery()
                 fewer = self._connection.scalar(select(func.count()).select_from(alone)) or 0
                 if fewer < self._looked_at:
-                    self._by_words, self._looked_at = False, fewer
-        return self._rows(*self._sorted()) if self._conditions and self._looked_at else self._looked_at
+                    self._source, self._looked_at = condition, fewer
+        # What the source finds alone is counted by now.
+        others = len(self._conditions) + bool(self._words) - (self._source is not None or bool(self._words))
+        return self._rows(*self._sorted()) if others and self._looked_at else self._looked_at
 
     def _rows(self, *conditions: ColumnElement[bool]) -> int:
         return self._connection.scalar(select(func.count()).select_from(share).where(*conditions)) or 0
 
     def _sorted(self) -> list[ColumnElement[bool]]:
-        if self._by_words:
-            return [share.c.id.in_(sqlite.matching(self._words)), *(each.checked() for each in self._conditions)]
-        all_broad = not any(condition.is_narrow for condition in self._conditions)
-        return [
-            *(each.found() if each.is_narrow or all_broad else each.checked() for each in self._conditions),
-            *self._held(),
-        ]
+        if self._source is None and not self._words:
+            return [condition.found() for condition in self._conditions]
+        others = [condition.checked() for condition in self._conditions if condition is not self._source]
+        if self._source is None:
+            return [share.c.id.in_(sqlite.matching(self._words)), *others]
+        return [self._source.found(), *others, *self._held()]
 
     def _walked(self) -> list[ColumnElement[bool]]:
         # Who walks through sizes may begin at the one wanted.
