@@ -53,6 +53,8 @@ class RecordedSwarms:
     ) -> Hits:
         """Note an announce, have it written down, and choose members for whoever made it."""
         info_hash = request.info_hash
+        if not self._memberships.wants(info_hash):
+            return self._swarms.announce(request, contact, wanted, most_per_host, now, width=width)
         if request.event is Event.STOPPED:
             was_member = self._swarms.last_seen(info_hash, contact) is not None
             hits = self._swarms.announce(request, contact, wanted, most_per_host, now, width=width)

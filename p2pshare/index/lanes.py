@@ -12,7 +12,8 @@ from twisted.internet.interfaces import IReactorFromThreads
 from twisted.internet.threads import deferToThreadPool
 from twisted.python.threadpool import ThreadPool
 
-from p2pshare.errors import RequestRefused, StorageError
+from p2pshare.errors import StorageError
+from p2pshare.web.replies import Refused
 
 # How blocking work gets done: call the function with the arguments, fire with its result. Lane.run, or in tests now.
 Run = Callable[..., Deferred[Any]]
@@ -20,8 +21,12 @@ Run = Callable[..., Deferred[Any]]
 LONGEST_QUEUE = 1000  # jobs; at a millisecond each more than people wait for
 
 
-class Busy(RequestRefused):
+class Busy(Refused):
     """More is asked of the index than it can do; it passes."""
+
+    def __init__(self, text: str) -> None:
+        """Keep what to say."""
+        super().__init__(503, text, (("Retry-After", "1"),), "index_queue")
 
 
 @define(eq=False)

@@ -6,17 +6,20 @@ from collections.abc import Callable
 from functools import partial
 
 from attrs import frozen
+from sqlalchemy import Connection, select
 from twisted.application.service import Service
 from twisted.internet.defer import Deferred, DeferredLock, succeed
 from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
+from twisted.python.failure import Failure
 
 from p2pshare.errors import StorageError
 from p2pshare.index.batch import Batch, Change, forget_silent, write_batch
 from p2pshare.index.database import Database
 from p2pshare.index.lanes import Busy
 from p2pshare.index.records import Member
+from p2pshare.index.schema import torrent
 
 
 @frozen
@@ -28,6 +31,7 @@ class Pace:
     most: int = 50_000  # facts held while the database cannot be written; about 25 MB
     keep: float = 30 * 86_400.0  # seconds a member that fell silent is remembered
     tidy: float = 3600.0  # seconds between two looks for such
+    strangers: int = 1000  # facts a round about torrents that are not in the index: a busy tracker has too many of them
 
 
 class Memberships(Service):
@@ -61,10 +65,13 @@ class Memberships(Service):
         self._troubled = False  # the last write failed
         self._tidied_at = clock.seconds()
         self._round: LoopingCall | None = None
+        self._indexed: set[bytes] = set()  # info_hashes
+        self._strangers = 0  # noted in this round
 
     def startService(self) -> None:
         """Begin to write in rounds."""
         super().startService()
+        self._database.read(_indexed).addCallbacks(self._indexed.update, self._not_listed)
         self._round = LoopingCall(self._go_round)
         self._round.clock = self._clock
         self._round.start(self._pace.interval, now=False).addErrback(
@@ -77,6 +84,23 @@ class Memberships(Service):
         if self._round is not None and self._round.running:
             self._round.stop()
         return self.flush()
+
+    def indexed(self, info_hash: bytes) -> None:
+        """A torrent is in the index from now on."""
+        self._indexed.add(info_hash)
+
+    def wants(self, info_hash: bytes) -> bool:
+        """
+        Whether to tell what happens in a swarm; to be asked before each fact, as most may be about strangers.
+
+        Of swarms that are not indexed a limited number of facts is taken: their torrents may be entered later.
+        """
+        if info_hash in self._indexed:
+            return True
+        if self._strangers >= self._pace.strangers:
+            return False
+        self._strangers += 1
+        return True
 
     def joined(self, info_hash: bytes, member: Member) -> None:
         """A peer has announced itself to a swarm, for the first time or again."""
@@ -145,7 +169,12 @@ class Memberships(Service):
         if len(self._batch) >= self._pace.early and self._written is None and not self._troubled:
             self.flush().addErrback(lambda failure: self.log.failure("memberships are not written", failure))
 
+    def _not_listed(self, failure: Failure) -> None:
+        failure.trap(StorageError, Busy)
+        self.log.error("cannot list what is indexed: {reason}", reason=failure.getErrorMessage())
+
     def _go_round(self) -> Deferred[None]:
+        self._strangers = 0
         return Deferred.fromCoroutine(self._write_and_tidy())
 
     async def _write_and_tidy(self) -> None:
@@ -157,3 +186,7 @@ class Memberships(Service):
             await self._database.write(partial(forget_silent, before=self._now() - self._pace.keep))
         except (StorageError, Busy) as error:
             self.log.error("cannot forget silent members: {reason}", reason=str(error))
+
+
+def _indexed(connection: Connection) -> list[bytes]:
+    return [bytes.fromhex(digits) for digits in connection.scalars(select(torrent.c.info_hash))]

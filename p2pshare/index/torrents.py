@@ -39,6 +39,7 @@ class Torrents:
     def add(self, claim: TorrentClaim) -> Deferred[Torrent]:
         """Enter a torrent and its owner's share of it; fires with the one that is there if its info_hash is known."""
         now = self._now()
+        self._memberships.indexed(claim.info_hash)
         return self._settled(lambda: self._database.write(partial(_add, claim=claim, now=now)))
 
     def get(self, digits: str) -> Deferred[Torrent | None]:

@@ -12,7 +12,7 @@ from twisted.logger import LogLevel, capturedLogs
 from p2pshare.errors import DiskFull, StorageError
 from p2pshare.index import memberships
 from p2pshare.index.memberships import Pace
-from tests.index.opened import INFO_HASH, TODAY, HeldBack, IndexTestCase, member
+from tests.index.opened import INFO_HASH, TODAY, HeldBack, IndexTestCase, member, torrent_claim
 
 COUNT = "SELECT count(*) FROM membership"
 
@@ -51,6 +51,29 @@ class MembershipsTests(IndexTestCase):
         self.assertEqual(len(self.held.waiting), 1)
         self.held.release()
         self.assertEqual(self.count(), 2)
+
+    def test_strangers(self) -> None:
+        """Facts about what is not indexed are wanted in a limited number each round; those about the rest always."""
+        self.start(Pace(strangers=2))
+        wanted = [self.memberships.wants(INFO_HASH) for _ in range(3)]
+        self.assertEqual(wanted, [True, True, False])
+        self.clock.advance(10)
+        self.assertTrue(self.memberships.wants(INFO_HASH))
+        self.memberships.indexed(INFO_HASH)
+        self.assertTrue(all(self.memberships.wants(INFO_HASH) for _ in range(10)))
+
+    def test_indexed_from_the_start(self) -> None:
+        """What was indexed before a restart is no stranger after it."""
+        self.pace = Pace(strangers=0)
+        path = self.open_in_file()
+        self.assertFalse(self.catalogue.memberships.wants(INFO_HASH))
+        self.successResultOf(self.catalogue.torrents.add(torrent_claim()))
+        self.assertTrue(self.catalogue.memberships.wants(INFO_HASH))
+        self.reopen(path)
+        self.assertFalse(self.catalogue.memberships.wants(INFO_HASH))
+        self.catalogue.startService()
+        self.assertTrue(self.catalogue.memberships.wants(INFO_HASH))
+        self.catalogue.stopService()
 
     def test_no_work_without_facts(self) -> None:
         """A round in which nothing was told writes nothing."""
