@@ -12,17 +12,17 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from p2pshare.client import settings as client
 from p2pshare.client.settings import PeerSettings
+from p2pshare.daemons.service_settings import ServiceSettings
 from p2pshare.errors import ConfigError
 from p2pshare.peer.limits import ConnectionLimits
 from p2pshare.settings import load_settings, override
 from p2pshare.swarm.settings import PeerLimits
 from p2pshare.tracker import settings as tracker
-from p2pshare.tracker.settings import TrackerSettings
 
 CONF = Path(__file__).resolve().parents[2] / "conf"
 FILES: dict[str, tuple[type[Any], str]] = {
     "peer.toml": (PeerSettings, client.SECTION),
-    "tracker.toml": (TrackerSettings, tracker.SECTION),
+    "tracker.toml": (ServiceSettings, tracker.SECTION),
 }
 
 
