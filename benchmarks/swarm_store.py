@@ -118,7 +118,9 @@ def judge(per_peer: list[float], samples: dict[int, float], seconds: float) -> l
     if per_peer[-1] > GROWTH * per_peer[1]:
         wrong.append(f"memory grows: {per_peer[1]:.0f} bytes a peer became {per_peer[-1]:.0f}")
     if samples[max(samples)] > SPREAD * samples[min(samples)]:
-        wrong.append(f"a sample of {max(samples)} costs {samples[max(samples)]:.1f} microseconds, in a small swarm less")
+        wrong.append(
+            f"a sample of {max(samples)} costs {samples[max(samples)]:.1f} microseconds, in a small swarm less"
+        )
     if seconds > SECONDS:
         wrong.append(f"{seconds:.1f} s until a restart is over, not {SECONDS:g} at most")
     return wrong

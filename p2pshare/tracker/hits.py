@@ -47,6 +47,8 @@ def choose(
     :param with_ids: the reply has room for peer_ids.
     :param width: it has room for addresses of 6 bytes only, or of 18 only; None: for both.
     """
+    if swarm.is_plain and not with_ids and width != WIDTH6:
+        return _choose_plain(swarm, asker, is_seed, wanted)
     complete, incomplete = swarm.counts()
     packed4 = packed6 = ids4 = ids6 = b""
     named: tuple[PeerEntry, ...] = ()
@@ -66,6 +68,27 @@ def choose(
             named = tuple([PeerEntry(address.host, address.port, peer_id) for address, peer_id in found])
             wanted -= len(named)
     return Hits(complete, incomplete, packed4, packed6, ids4, ids6, named)
+
+
+def _choose_plain(swarm: Swarm, asker: Contact, is_seed: bool, wanted: int) -> Hits:
+    """Choose where there is only one kind of members, as in nearly every announce; no other one would be preferred."""
+    leeches, seeds = swarm.leeches4, swarm.seeds4
+    complete = 0 if seeds is None else len(seeds.seen)
+    incomplete = 0 if leeches is None else len(leeches.seen)
+    packed = b""
+    if is_seed:
+        if leeches is not None:
+            packed = leeches.packed_sample(wanted, leeches.find(asker))
+        return Hits(complete, incomplete, packed)
+    if leeches is not None:
+        without = leeches.find(asker)
+        others = incomplete if without is None else incomplete - 1
+        from_leeches = wanted if seeds is None else wanted - _share(complete, others, wanted)
+        packed = leeches.packed_sample(from_leeches, without)
+        wanted -= min(others, from_leeches)
+    if seeds is not None:
+        packed += seeds.packed_sample(wanted, None)
+    return Hits(complete, incomplete, packed)
 
 
 def _kind(contact: Contact) -> int:

@@ -7,6 +7,7 @@ from typing import Any
 
 from twisted.internet.interfaces import IAddress, IDelayedCall, IPushProducer
 from twisted.internet.protocol import Protocol, connectionDone
+from twisted.internet.tcp import Server
 from twisted.python.failure import Failure
 from twisted.web.http import datetimeToString
 from zope.interface import implementer
@@ -57,7 +58,8 @@ class AnnounceLane(Protocol):
     _is_full = False  # the transport has no room
     _rest = b""  # what waits for it
     _has_left = False  # the channel has the connection
-    _sends_now = False  # the transport has sent all there was
+    _sends_now = False  # the transport is a socket, which has sent all there was
+    _is_new = False  # the reactor has not heard of anything happening on this connection
 
     def __init__(self, site: AnnounceSite, channel: LimitedChannel) -> None:
         """Stand in front of a channel that knows of no connection yet."""
@@ -67,8 +69,11 @@ class AnnounceLane(Protocol):
 
     def connectionMade(self) -> None:
         self.transport.registerProducer(self, True)
-        self._sends_now = hasattr(self.transport, "writeSomeData")
         self._site.lane_opened(self)
+        if isinstance(self.transport, Server) and not self.transport.TLS:  # TLS has another way to the socket
+            self._sends_now = self._is_new = True
+            self.transport.doRead()  # mostly the first request has come along; if it has not, nothing happens
+            self._is_new = False
 
     def dataReceived(self, data: bytes) -> None:
         if self._has_left:
@@ -97,8 +102,7 @@ class AnnounceLane(Protocol):
             self._answer(rest)
 
     def stopProducing(self) -> None:
-        """Give up."""
-        self.close()
+        """Do nothing: the connection is lost, and :meth:`connectionLost` follows."""
 
     def close(self) -> None:
         """Let the last bytes leave, for a while, and hang up."""
@@ -126,9 +130,8 @@ class AnnounceLane(Protocol):
             body, is_refusal = answered
             closes, at = request[2:]
             reply = site.heads[is_refusal][closes] % len(body) + body
-            if closes:
-                self.transport.write(reply)
-                self.close()  # what a client sends after its last request is not read
+            if closes:  # what a client sends after its last request is not read
+                self._send_last(reply)
                 return
             self._send(reply)
         self.until = site.now() + site.limits.idle
@@ -146,6 +149,18 @@ class AnnounceLane(Protocol):
             if isinstance(sent, int):  # else the connection is lost, which the next write finds out in order
                 reply = reply[sent:]
         self.transport.write(reply)
+
+    def _send_last(self, reply: bytes) -> None:
+        """Send a reply and hang up; without any detour where a whole life was one request that came at once."""
+        if self._is_new and self._sends_now:
+            sent = self.transport.writeSomeData(reply)
+            if sent == len(reply):
+                self.transport.connectionLost(connectionDone)
+                return
+            if isinstance(sent, int):
+                reply = reply[sent:]
+        self.transport.write(reply)
+        self.close()
 
     def _leave(self, data: bytes) -> None:
         self._has_left = True
@@ -173,7 +188,6 @@ class AnnounceSite(LimitedSite):
         super().__init__(*args, **kwargs)
         self.answer = answer
         self.reader = LaneReader()
-        self.now: Callable[[], float] = self.reactor.seconds
         self.heads: Heads = heads_of_now(refusal_status)
         self._refusal_status = refusal_status
         self._lanes: set[AnnounceLane] = set()
@@ -182,6 +196,11 @@ class AnnounceSite(LimitedSite):
     def buildProtocol(self, addr: IAddress | None) -> LimitedChannel | AnnounceLane | None:  # type: ignore[override]
         channel = super().buildProtocol(addr)
         return channel if channel is None or self.logPath is not None else AnnounceLane(self, channel)
+
+    def now(self) -> float:
+        """Tell the time of the reactor, whose clock may be replaced before it runs."""
+        now: float = self.reactor.seconds()
+        return now
 
     def stopFactory(self) -> None:
         if self._round is not None:

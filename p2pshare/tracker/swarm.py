@@ -37,6 +37,11 @@ class Swarm:
         complete, incomplete = self.counts()
         return complete + incomplete
 
+    @property
+    def is_plain(self) -> bool:
+        """Whether all that were ever in it have addresses of IPv4."""
+        return self.leeches6 is None and self.seeds6 is None and self.named is None
+
     def counts(self) -> tuple[int, int]:
         """Count the seeds and the leeches."""
         complete = incomplete = 0

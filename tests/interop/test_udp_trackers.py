@@ -6,13 +6,18 @@ import json
 import re
 import socket
 import subprocess
+import time
 from collections.abc import Callable
 from pathlib import Path
 from random import Random
-from typing import Any
+from typing import Any, TypeVar
+from urllib.parse import urlsplit
 
 from twisted.trial.unittest import SynchronousTestCase
 
+from p2pshare.errors import RemoteWireError
+from p2pshare.wire import udp_tracker as wire
+from p2pshare.wire.announce import ScrapeCounts
 from tests import real_parts
 from tests.interop.clients import P2PSHARE, Libtorrent, P2PShare, Place, create_torrent
 from tests.interop.contents import differences
@@ -20,7 +25,10 @@ from tests.interop.networks import Loopback, free_port
 from tests.interop.processes import ENVIRONMENT, PATIENCE, Running, stop_all, wait_for
 
 SIZE = 4 * 1024 * 1024 - 1
+MOMENT = 20.0  # s for any one step here; each takes about one
 CONNECT = bytes.fromhex("0000041727101980") + bytes(4) + b"test"  # BEP 15, byte by byte: not our own codec
+
+_Result = TypeVar("_Result")
 
 
 class UDPTrackerCase(SynchronousTestCase):
@@ -45,12 +53,15 @@ class UDPTrackerCase(SynchronousTestCase):
         command = [*P2PSHARE, "tracker", "--bind", self.host(1), "--port", "0", "--no-state"]
         tracker = Running.start("p2pshare tracker", command, Loopback(), self.top / "tracker")
         self.everybody.append(tracker)
-        said = wait_for(lambda: re.search(r"(udp://\S+)", tracker.said()), "the tracker listens", self.everybody)
+        said = self.wait_until(lambda: re.search(r"(udp://\S+)", tracker.said()), "the tracker listens")
+        assert said is not None, "awaited"
         self.make_torrent(said[1])
 
     def make_torrent(self, announce: str) -> None:
         """Make a torrent with this tracker."""
         self.info_hash = create_torrent(self.content, self.torrent, announce)["info_hash"]
+        parts = urlsplit(announce)
+        self.tracker = (parts.hostname or "", parts.port or 0)
 
     def start(self, client: Any, folder: Path, **options: Any) -> Place:
         """Start a client that works in a folder, and ends with the test."""
@@ -72,15 +83,39 @@ class UDPTrackerCase(SynchronousTestCase):
         folder = self.top / f"copy {self.hosts}"
         folder.mkdir()
         place = self.start(client, folder, seed=False)
-        wait_for(place.complete.exists, f"{client.name} gets everything", self.everybody)
+        self.wait_until(place.complete.exists, f"{client.name} gets everything")
         self.assertEqual(differences(self.content, folder / self.content.name), [])
 
-    def wait_for_figures(self, **figures: int) -> None:
-        """Ask the tracker with our command until it says so."""
-        wait_for(lambda: self.figures().items() >= figures.items(), f"the tracker says {figures}", self.everybody)
+    def wait_until(self, look: Callable[[], _Result], what: str) -> _Result:
+        """Look until the answer is true, with less patience than where whole downloads are compared."""
+        deadline = time.monotonic() + MOMENT
+
+        def look_in_time() -> _Result:
+            answer = look()
+            if not answer and time.monotonic() > deadline:
+                reports = "\n".join(one.report() for one in self.everybody)
+                raise AssertionError(f"{what}: not within {MOMENT:g} s\n{reports}")
+            return answer
+
+        return wait_for(look_in_time, what, self.everybody)
+
+    def wait_for_figures(self, *, seeds: int, leeches: int, downloads: int | None = None) -> None:
+        """Ask the tracker until it says so, and then with our command, which has to say the same."""
+        expected = {"seeds": seeds, "leeches": leeches, **({} if downloads is None else {"downloads": downloads})}
+
+        def as_expected() -> bool:
+            counts = scraped(self.tracker, bytes.fromhex(self.info_hash))
+            if counts is None:
+                return False
+            found = {"seeds": counts.complete, "leeches": counts.incomplete, "downloads": counts.downloaded}
+            return found.items() >= expected.items()
+
+        self.wait_until(as_expected, f"the tracker says {expected}")
+        if downloads is not None:
+            self.assertGreaterEqual(self.figures().items(), expected.items())
 
     def figures(self) -> dict[str, Any]:
-        """Ask the tracker with our command, which may fail as long as it does not listen."""
+        """Ask the tracker with our command."""
         command = [*P2PSHARE, "scrape", str(self.torrent), "--json"]
         done = subprocess.run(command, capture_output=True, env=ENVIRONMENT, text=True, timeout=PATIENCE)
         (answer,) = json.loads(done.stdout)["trackers"]
@@ -161,7 +196,7 @@ class OpentrackerTests(UDPTrackerCase):
         (root / "whitelist").write_text(f"{self.info_hash}\n")  # some builds serve only what is in it
         command = [program, "-i", "127.0.0.1", "-P", str(port), "-d", str(root), "-u", "nobody", "-w", "whitelist"]
         self.everybody.append(Running.start("opentracker", command, Loopback(), self.top / "opentracker"))
-        wait_for(lambda: answers("127.0.0.1", port), "opentracker listens", self.everybody)
+        self.wait_until(lambda: answers("127.0.0.1", port), "opentracker listens")
         self.start_seed(P2PShare())
         self.fetch(P2PShare())
         self.wait_for_figures(seeds=2, leeches=0, downloads=1)
@@ -178,6 +213,21 @@ def answers(host: str, port: int) -> bool:
             return probe.recv(64)[:8] == b"\0\0\0\0test"
         except OSError:
             return False
+
+
+def scraped(tracker: tuple[str, int], info_hash: bytes) -> ScrapeCounts | None:
+    """Ask a tracker for the figures of one torrent; None when it does not answer at once."""
+    family = socket.AF_INET6 if ":" in tracker[0] else socket.AF_INET
+    with socket.socket(family, socket.SOCK_DGRAM) as probe:
+        probe.settimeout(0.5)
+        try:
+            probe.connect(tracker)
+            probe.send(CONNECT)
+            connection_id = wire.decode_connected(probe.recv(64))
+            probe.send(wire.encode_scrape(connection_id, b"test", [info_hash]))
+            return wire.decode_scraped(probe.recv(64), [info_hash]).get(info_hash)
+        except (OSError, RemoteWireError):
+            return None
 
 
 def require_ipv6() -> None:

@@ -21,9 +21,10 @@ from p2pshare import bencoding
 from p2pshare.addresses import pack_compact
 from p2pshare.errors import BencodeError
 from p2pshare.settings import read_networks
-from p2pshare.tracker.http import TrackerFace, views
+from p2pshare.tracker.http import KeyedViews, TrackerFace, views
 from p2pshare.tracker.logic import Tracker
 from p2pshare.tracker.names import Names
+from p2pshare.tracker.private import Admission, Lists
 from p2pshare.tracker.settings import TrackerSettings
 from p2pshare.tracker.swarm_store import MemorySwarms
 from p2pshare.web.limits import LimitedSite
@@ -47,10 +48,13 @@ class TrackerSiteCase(SynchronousTestCase):
         """Begin with an empty tracker."""
         settings = evolve(TrackerSettings(), **changes)
         self.store = MemorySwarms(Random(0).random)
-        self.tracker = Tracker(self.store, settings, read_networks(settings.claims), self.clock.seconds)
+        self.admission = Admission()
+        claims = read_networks(settings.claims)
+        self.tracker = Tracker(self.store, settings, claims, self.clock.seconds, self.admission)
         names = Names(lambda name: self.asked.setdefault(name, Deferred()), self.clock)
         sources = Sources(read_networks(settings.limits.exempt), read_networks(settings.proxies))
-        paths = Paths(views(TrackerFace(self.tracker, names, settings)))
+        plain = views(TrackerFace(self.tracker, names, settings))
+        paths = Paths(KeyedViews(plain) if settings.private else plain)
         self.site = LimitedSite(paths, settings.limits.web(), sources, self.clock)
 
     def get(self, path: str, host: str = "127.0.0.1", *headers: str, method: str = "GET") -> Reply:
@@ -362,3 +366,43 @@ class OtherPathTests(TrackerSiteCase):
         self.assertNotIn(b"secret", reply.body)
         self.assertNotIn(b"Traceback", reply.body)
         self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
+
+
+class PrivateTests(TrackerSiteCase):
+    """A private tracker."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.start(private=True)
+        self.admission.lists = Lists(passkeys=frozenset([b"0123456789abcdef"]))
+        self.good = "/0123456789abcdef"
+
+    def test_passkey(self) -> None:
+        """Behind a good passkey there are announce and scrape; a scrape has the torrent's figures."""
+        self.assertEqual(self.read(self.get(self.good + self.path(1)))[b"incomplete"], 1)
+        files = self.read(self.get(f"{self.good}/scrape?info_hash={quote(TORRENT)}"))[b"files"]
+        self.assertEqual(files[TORRENT][b"incomplete"], 1)
+
+    def test_refused(self) -> None:
+        """Without one, or with a wrong one, both are refused with the reason, and nothing is noted."""
+        for passkey, reason in (("", "/PASSKEY/announce"), ("/0123456789abcdeF", "not known")):
+            self.assertIn(reason, self.failure(passkey + self.path(1)))
+            self.assertIn(reason, self.failure(f"{passkey}/scrape?info_hash={quote(TORRENT)}"))
+        self.assertEqual((len(self.store.swarms), self.tracker.refused), (0, {"passkey": 4}))
+
+    def test_other_paths(self) -> None:
+        """A passkey opens nothing else, and no other path becomes an announce; what is open for all stays so."""
+        for path in (f"{self.good}/health", f"{self.good}/", f"/x{self.good}/announce", f"{self.good}/announce/"):
+            self.assertEqual(self.get(path).status, 404, path)
+        self.assertEqual(self.get("/health").status, 200)
+
+    def test_not_private(self) -> None:
+        """A tracker that is not private has no such paths."""
+        self.start()
+        self.assertEqual(self.get(self.good + self.path(1)).status, 404)
+
+    def test_torrents(self) -> None:
+        """With a list of torrents only, everybody announces these, and nothing else, at the usual place."""
+        self.admission.lists = Lists(torrents=frozenset([TORRENT]))
+        self.assertEqual(self.announce(1)[b"incomplete"], 1)
+        self.assertIn("not on the list", self.failure(self.path(1, OTHER)))

@@ -14,9 +14,11 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
+from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
 from p2pshare.settings import read_networks
+from p2pshare.tracker import lane
 from p2pshare.tracker.http import KeyedViews, TrackerFace, views
 from p2pshare.tracker.lane import AnnounceLane, AnnounceSite
 from p2pshare.tracker.logic import Tracker
@@ -28,7 +30,7 @@ from p2pshare.web.limits import LimitedSite
 from p2pshare.web.paths import Paths
 from p2pshare.web.sources import Sources
 from tests.contracts.swarm_store import OTHER, TORRENT, peer_id
-from tests.web.connections import Connection
+from tests.web.connections import Connection, Transport
 
 STRANGER = "203.0.113.7"
 _MAY_DIFFER = re.compile(rb"(?:Server|Date): [^\r\n]*\r\n")
@@ -91,6 +93,33 @@ def announce(number: int = 1, *headers: str, path: str = "/announce", **fields: 
         **fields,
     }
     return request(f"{path}?" + "&".join(f"{name}={value}" for name, value in given.items()), *headers)
+
+
+class Socket(Transport):
+    """A transport of TCP, as far as the lane looks behind it."""
+
+    TLS = False
+    sends = 0
+    ended = False
+
+    def __init__(self, protocol: AnnounceLane, arriving: list[bytes], takes: int) -> None:
+        super().__init__()
+        self._protocol = protocol
+        self._arriving = arriving
+        self._takes = takes
+
+    def doRead(self) -> None:
+        if self._arriving:
+            self._protocol.dataReceived(self._arriving.pop(0))
+
+    def writeSomeData(self, data: bytes) -> int:
+        self.sends += 1
+        self.io.write(data[: self._takes])
+        return min(len(data), self._takes)
+
+    def connectionLost(self, reason: Failure) -> None:
+        self.ended = True
+        self._protocol.connectionLost(reason)
 
 
 class AnnounceLaneTests(SynchronousTestCase):
@@ -223,21 +252,43 @@ class AnnounceLaneTests(SynchronousTestCase):
             connection.transport.drain()
             self.assertEqual((len(connection.replies()), self.stand.tracker.announces), (1, number))
 
+    def connect_socket(self, *arriving: bytes, takes: int = 10**6) -> Connection:
+        """Connect as over TCP: bytes may have arrived already, and each reply is taken so far at once."""
+        self.patch(lane, "Server", Socket)
+        connection = Connection(self.stand.site)
+        connection.transport = Socket(connection.channel, list(arriving), takes)
+        connection.channel.makeConnection(connection.transport)
+        return connection
+
     def test_part_of_a_reply(self) -> None:
         """A socket that takes only a part of a reply gets the rest, and everything after it, in order."""
-        connection = self.connect()
-        sent: list[bytes] = []
-
-        def send_some(data: bytes) -> int:
-            sent.append(data[:10])
-            connection.transport.io.write(data[:10])
-            return 10
-
-        connection.transport.writeSomeData = send_some  # type: ignore[attr-defined]
-        connection.transport.unregisterProducer()
-        connection.channel.connectionMade()
+        connection = self.connect_socket(takes=10)
         connection.send(announce(1) + announce(2))
-        self.assertEqual((len(sent), len(connection.replies())), (1, 2))
+        self.assertEqual((connection.transport.sends, len(connection.replies())), (1, 2))
+
+    def test_first_request_comes_along(self) -> None:
+        """A request that was there before anybody looked is answered with the connection's first breath."""
+        connection = self.connect_socket(announce(1))
+        self.assertEqual((connection.transport.sends, len(connection.replies())), (1, 1))
+        self.assertTrue(self.is_in_lane(connection))
+
+    def test_whole_life_in_one_request(self) -> None:
+        """Where that was all, the connection ends there and then, and is counted no more."""
+        connection = self.connect_socket(announce(1, "Connection: close"))
+        self.assertEqual((len(connection.replies()), connection.transport.ended), (1, True))
+        self.assertEqual(self.stand.site._connections, 0)
+
+    def test_whole_life_but_a_part_of_the_reply(self) -> None:
+        """If the reply does not leave at once, the connection lives until it has."""
+        connection = self.connect_socket(announce(1, "Connection: close"), takes=10)
+        self.assertEqual((len(connection.replies()), connection.transport.ended), (1, False))
+        self.assertTrue(connection.is_closing)
+
+    def test_later_requests_end_in_order(self) -> None:
+        """A connection that lived on ends as the reactor wants it."""
+        connection = self.connect_socket()
+        connection.send(announce(1, "Connection: close"))
+        self.assertEqual((connection.transport.ended, connection.is_closing), (False, True))
 
     def test_limits_on_connections(self) -> None:
         """Connections in lanes and others share one count, and each is given back once."""

@@ -302,6 +302,18 @@ class StrangerTests(UDPCase):
         """Whatever a stranger sends, the answer is not longer."""
         self.assertLessEqual(len(self.ask(datagram, STRANGER) or b""), len(datagram))
 
+    def test_f56_flood(self) -> None:
+        """A flood from everywhere is answered by the same rules to its end, and leaves next to nothing behind."""
+        random = Random(0)
+        for number in range(20_000):
+            host = f"198.{number >> 16}.{number >> 8 & 255}.{number & 255}"
+            self.assertIsNotNone(self.ask(wire.encode_connect(TRANSACTION), host))
+            self.assertIsNone(self.ask(random.randbytes(98), host))
+        self.assertEqual((len(self.store.swarms), self.face.dropped), (0, 20_000))
+        self.assertEqual(self.face._sources.of.cache_info().currsize, 0)  # type: ignore[attr-defined]
+        self.assertLessEqual(self.ids._hash.cache_info().currsize, 8192)  # type: ignore[attr-defined]
+        self.assertEqual(self.announce(1).incomplete, 1)
+
     def test_no_memory_of_clients(self) -> None:
         """Addresses that only connect leave nothing behind."""
         for number in range(1000):
@@ -363,7 +375,7 @@ class PortTests(UDPCase):
         self.port.problem = None
         self.assertEqual(self.announce(2).incomplete, 2)
 
-    def test_listen(self) -> None:
+    def test_f56_others_get_a_turn(self) -> None:
         """A port reads packets longer than requests may be, and only so many before others get a turn."""
         asked: list[tuple[Any, ...]] = []
 
