@@ -51,7 +51,10 @@ bench: $(VENV)/.installed-test
 	  'transfer --size 512M --pairs $(BENCH_PAIRS)' \
 	  'transfer --size 128M --swarm 4 --pairs p2pshare,libtorrent,aria2' \
 	  'transfer --size 64M --files 2000 --pairs p2pshare,libtorrent' \
-	  'latency'; \
+	  'latency' \
+	  'hashing --size 512M --piece-length 64K,1M --runs 3' \
+	  'search --files 20000 --questions 1000' \
+	  'swarm_store --peers 100000 --swarms 1000'; \
 	do echo "== $$run"; $(bin)/python -m benchmarks.$$run || failed="$$failed $${run%% *}"; done; \
 	test -z "$$failed" || { echo "beyond a limit, or failed:$$failed" >&2; exit 1; }
 

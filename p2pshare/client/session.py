@@ -29,6 +29,7 @@ from p2pshare.peer.connector import Connector
 from p2pshare.peer.factory import AcceptFactory
 from p2pshare.peer.limiter import Allowance, Bucket
 from p2pshare.peer.limits import Commons
+from p2pshare.storage.old_state import sweep_state
 from p2pshare.storage.ongoing import Ongoing
 from p2pshare.storage.resume import Durability
 from p2pshare.storage.store import PieceStore
@@ -175,6 +176,9 @@ class Session(Service):
     def startService(self) -> None:
         self.listen()
         super().startService()
+        if self.resume is not None:
+            sweeping = self._syncing.run(sweep_state, self.resume)
+            sweeping.addErrback(lambda failure: self.log.debug("not swept: {error}", error=failure.value))
         for swarm in self.swarms.values():
             swarm.startService()
 

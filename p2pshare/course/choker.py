@@ -41,6 +41,8 @@ class CourseChoker:
     _rotates_at: float = field(init=False, default=float("-inf"))
     _came_before: dict[RemotePeer, int] = field(init=False, factory=dict)  # payload totals when last preferred
 
+    at_once = False  # whatever is said between two decisions waits for the next
+
     def due(self, now: float) -> bool:
         """Whether there is something to decide."""
         return now >= self._prefers_at or now >= self._rotates_at

@@ -55,8 +55,8 @@ class Callbacks(Seam):
     def on_pieces_unreadable(self, id: int, blocks: list[Block], reason: Failure) -> None:
         """Pieces promised to a neighbor could not be read from disk."""
 
-    def on_peer_disconnected(self, id: int, reason: str) -> None:
-        """A neighbor's connection is gone."""
+    def on_peer_disconnected(self, id: int, link: NeighborConnection, reason: str) -> None:
+        """A neighbor's connection is gone; it was this one."""
 
 
 class Endpoints(Seam):
@@ -114,6 +114,11 @@ class Network:
     def connected(self) -> list[int]:
         """Who has a connection, in the order in which they came."""
         return list(self._links)
+
+    @property
+    def is_listening(self) -> bool:
+        """Whether the port is open."""
+        return self._listening is not None
 
     def link(self, id: int) -> NeighborConnection:
         """Give the connection of a neighbor that has one."""
@@ -265,7 +270,7 @@ class Network:
         id = connection.id
         if id is not None:
             del self._links[id]
-            self._callbacks.on_peer_disconnected(id, reason)
+            self._callbacks.on_peer_disconnected(id, connection, reason)
         elif connection.expected is not None:
             self._try_again(connection.expected)
         if not (self._links or self._strangers):

@@ -7,7 +7,7 @@ from attrs import define, field, validators
 from p2pshare.policy.account import Account
 from p2pshare.policy.books import Books
 from p2pshare.policy.remote_peer import RemotePeer
-from p2pshare.policy.started import ASKED, Block, StartedPiece
+from p2pshare.policy.started import ASKED, FREE, Block, StartedPiece
 
 # A peer is asked for what others were asked already only while it has fewer requests than this (libtorrent: one, when
 # it has none): enough to hide the way there and back, too few to fetch much twice.
@@ -95,8 +95,9 @@ class Asking:
             return
         for piece in self._books.started.values():
             before = now if endgame and not piece.alone else now - PATIENCE
-            if piece.since > before or piece.piece not in peer.has:
+            if now < piece.crowded_until or piece.since > before or piece.piece not in peer.has:
                 continue
+            found = len(asked)
             block = piece.states.rfind(ASKED)
             while block >= 0:
                 if self._may_help(peer, piece, block, before, now):
@@ -107,19 +108,42 @@ class Asking:
                     if not room:
                         return
                 block = piece.states.rfind(ASKED, 0, block)
+            if len(asked) == found:
+                piece.crowded_until = self._crowded_until(piece)
+
+    def _crowded_until(self, piece: StartedPiece) -> float:
+        """
+        Tell until when every block that is missing has been asked of several peers that still have time.
+
+        With many peers hundreds of blocks would be looked through in vain for each few that come.
+        """
+        until = float("inf")
+        for block, state in enumerate(piece.states):
+            others = piece.others.get(block)
+            if state == FREE or (state == ASKED and not others):
+                return float("-inf")
+            if state == ASKED and others:
+                number = piece.first + block
+                accounts = [
+                    self._books.accounts[other] for other in (piece.sources[block], *others) if other is not None
+                ]
+                until = min(until, max(account.asked[number] for account in accounts) + PATIENCE)
+        return until
 
     def _may_help(self, peer: RemotePeer, piece: StartedPiece, block: int, before: float, now: float) -> bool:
         """
         Whether an asked block was asked of others not later than ``before``.
 
-        When several were asked, the last of them must have had its time: two slow peers that hold each other's last
-        block would otherwise hold up everything.
+        When several were asked, all of them must have had their time: two slow peers that hold each other's last block
+        would otherwise hold up everything.
         """
         source, others = piece.sources[block], piece.others.get(block)
         if source is None or source is peer:
             return False
-        if others:
-            if peer in others:
-                return False
-            source, before = others[-1], now - PATIENCE
-        return self._books.accounts[source].asked[piece.first + block] <= before
+        accounts, number = self._books.accounts, piece.first + block
+        if not others:
+            return accounts[source].asked[number] <= before
+        late = now - PATIENCE
+        if accounts[others[-1]].asked[number] > late or peer in others:  # the last is the latest, but for a few
+            return False
+        return all(accounts[asked].asked[number] <= late for asked in (source, *others))

@@ -15,7 +15,7 @@ FREE, ASKED, RECEIVED = 0, 1, 2
 @define(eq=False)
 class StartedPiece:
     """
-    The blocks of one piece: each is free, asked of a peer (at the end of a download, of a second one), or received.
+    The blocks of one piece: each is free, asked of a peer (at the end of a download, of several), or received.
 
     Knows whom each block was asked of, not when.
     """
@@ -26,6 +26,8 @@ class StartedPiece:
     first: int  # the number of block 0 among all blocks of the torrent
     since: float  # when it was started
     alone: bool = False  # one peer only is to send it, so that a wrong hash says who is to blame
+    # Before that moment no block is to be asked of one more peer; a block that loses one may be so at once.
+    crowded_until: float = float("-inf")
     worker: RemotePeer | None = None  # the peer that fetches this piece in order; None: anybody may go on with it
     free: int = field(init=False)
     missing: int = field(init=False)  # free or asked
@@ -92,6 +94,7 @@ class StartedPiece:
 
     def released(self, peer: RemotePeer, block: int) -> bool:
         """``peer`` will not send a block it was asked for. Tell whether the block is free now."""
+        self.crowded_until = float("-inf")
         others = self.others.get(block)
         if others and peer in others:
             others.remove(peer)
@@ -111,6 +114,7 @@ class StartedPiece:
 
     def _vacated(self, block: int, others: list[RemotePeer] | None) -> bool:
         """A block loses its source: another peer that was asked for it steps in, or the block is free."""
+        self.crowded_until = float("-inf")
         if others:
             self.sources[block] = others.pop(0)
             self.states[block] = ASKED

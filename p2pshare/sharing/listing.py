@@ -90,6 +90,13 @@ class Listing:
             return False
         return True
 
+    async def leave(self, owner: str) -> None:
+        """Tell that the node is going, so that nobody is sent to it any more; what it shares stays listed."""
+        try:
+            await self._ask("/api/v1/peers/offline", headers={"X-Peer-ID": owner})
+        except IndexRefused:
+            pass  # an index that knows no goodbye finds out by itself
+
     async def offer(self, owner: str, file: SharedFile) -> Listed:
         """
         Register a file.
@@ -158,7 +165,7 @@ class Listing:
 
 
 def _outcome(owner: str, result: object) -> Listed | str:
-    if isinstance(result, dict) and isinstance(reason := result.get("error"), str):
+    if isinstance(result, dict) and isinstance(reason := result.get("error"), str) and reason:
         return reason
     return Listed(owner, _id_in(result, "file_id"))
 

@@ -21,7 +21,7 @@ from p2pshare.sharing.told import Told
 
 Value = TypeVar("Value")
 
-LAST_WORD = 3.0  # s that a question under way may take once we are to stop
+LAST_WORD = 3.0  # s that the question under way and the goodbye may take
 _NAMES = 64 * 1024  # bytes of the names in one request: in the worst spelling of JSON they become six times that
 _A_BREATH = 1.0  # s between two attempts at least, however long the first one took
 
@@ -91,17 +91,27 @@ class Registrar(Service):
         self._working.addErrback(self._ended)
 
     def stopService(self) -> Deferred[None]:
-        """End; fires when the question under way is answered, after :data:`LAST_WORD` at the latest."""
+        """Say goodbye; fires when that and the question before it are answered, after LAST_WORD at the latest."""
         super().stopService()
         self._wake()
         return Deferred.fromCoroutine(self._stop())
 
     async def _stop(self) -> None:
-        working, self._working = self._working, None
-        if working is not None:
-            await working.addTimeout(LAST_WORD, self._clock, lambda *_: None)
+        parting = Deferred.fromCoroutine(self._part(self._clock.seconds() + LAST_WORD))
+        await parting.addTimeout(LAST_WORD, self._clock, lambda *_: None)
         if self._told is not None:
             await self._kept(self._told.close())
+
+    async def _part(self, until: float) -> None:
+        working, self._working = self._working, None
+        if working is not None:
+            await working
+        # Being cancelled at the deadline looks like an ordinary end there, after which we would go on.
+        if self.id is not None and self.trouble is None and self._clock.seconds() < until:
+            try:
+                await self._listing.leave(self.id)
+            except IndexUnreachable as error:
+                self.log.debug("no goodbye to the index: {error}", error=error)
 
     def _ended(self, failure: Failure) -> None:
         if not failure.check(CancelledError):  # we are to stop, and the index took too long

@@ -48,4 +48,5 @@ class SwarmSettings:
     memory_limit: int = 32 * 1024 * 1024  # bytes of pieces being put together, and again being hashed
     choker: ChokerSettings = field(factory=ChokerSettings)
     disk_retry: float = 600.0  # until a full disk is tried again
+    scrub: float = 1.0  # percent of the pieces that are read again and hashed in a day; 0: none
     limits: PeerLimits = field(factory=PeerLimits)

@@ -27,6 +27,7 @@ from p2pshare.policy.picker import make_picker
 from p2pshare.policy.remote_peer import RemotePeer
 from p2pshare.rates import Meter
 from p2pshare.storage.ongoing import Ongoing
+from p2pshare.storage.scrub import Scrub
 from p2pshare.storage.store import PieceStore
 from p2pshare.swarm.disk_trouble import DiskTrouble
 from p2pshare.swarm.download import Download
@@ -99,6 +100,7 @@ class Swarm(Service):
     error: P2PShareError | None = field(init=False, default=None)
     checked: float = field(init=False, default=0.0)
     members: dict[RemotePeer, Member] = field(init=False, factory=dict)
+    scrub: Scrub = field(init=False)
     down: Meter = field(init=False)
     up: Meter = field(init=False)
     completed_at: float | None = field(init=False, default=None)  # the first time
@@ -134,6 +136,7 @@ class Swarm(Service):
         self.store.on_trouble = self.storage_failed
         self.store.on_lost = self.trouble.lost
         self.store.is_wanted = self.interest.is_wanted
+        self.scrub = Scrub(self.store, clock, self._random, percent_a_day=settings.scrub)
         self._ticking = LoopingCall(self._tick)
         self._ticking.clock = self._clock
 
@@ -174,6 +177,7 @@ class Swarm(Service):
             self.discovery.start()
         ticking = self._ticking.start(TICK, now=False)
         ticking.addErrback(lambda failure: self.log.failure("ticking {swarm}", failure, swarm=self.content.name))
+        self.scrub.start()
         # Last, because whoever hears of it may stop us there and then.
         self._enter(State.SEEDING if self.store.is_complete else State.DOWNLOADING)
         self.meeting.fill()
@@ -188,6 +192,7 @@ class Swarm(Service):
     async def _stop(self) -> None:
         self.meeting.is_open = False
         self.download.stop()
+        self.scrub.stop()
         if self._ticking.running:
             self._ticking.stop()
         for member in list(self.members.values()):

@@ -62,7 +62,8 @@ class EdgeTests(SynchronousTestCase):
         """No type of errors.py reaches a user as a traceback."""
         for kind in vars(errors).values():
             if isinstance(kind, type) and issubclass(kind, errors.P2PShareError):
-                self.assertEqual(explain(kind("what happened"))[0], "what happened")
+                more = {"status": 404} if kind is errors.IndexRefused else {}
+                self.assertEqual(explain(kind("what happened", **more))[0], "what happened")
 
     def test_system_errors_name_their_file(self) -> None:
         """An error of the system names the file it is about, escaped."""

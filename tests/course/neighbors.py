@@ -11,6 +11,7 @@ from twisted.internet.interfaces import IProtocolFactory
 from twisted.internet.task import Clock
 from twisted.python.failure import Failure
 
+from p2pshare.course.connection import NeighborConnection
 from p2pshare.course.networking import Network
 from p2pshare.geometry import Geometry
 from p2pshare.peer.outbox import Block
@@ -92,7 +93,7 @@ class RecordingProcess:
     def on_pieces_unreadable(self, id: int, blocks: list[Block], reason: Failure) -> None:
         self.events.append(("unreadable", id, blocks))
 
-    def on_peer_disconnected(self, id: int, reason: str) -> None:
+    def on_peer_disconnected(self, id: int, link: NeighborConnection, reason: str) -> None:
         self.events.append(("disconnected", id, reason))
 
 

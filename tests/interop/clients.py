@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shlex
 import shutil
 import subprocess
@@ -164,8 +165,9 @@ class Tracker:
 
     def wait_until_ready(self) -> None:
         """Wait until it says where it listens."""
-        wait_for(lambda: self.running.said().endswith("/announce\n"), "the tracker listens", [self.running])
-        self.announce = self.running.said().split()[-1]
+        listening = re.compile(r"tracker listening at (http://\S+) ")
+        said = wait_for(lambda: listening.search(self.running.said()), "the tracker listens", [self.running])
+        self.announce = said[1]
 
     def scrape(self, info_hash: bytes) -> ScrapeCounts:
         """Ask for the figures of a torrent."""

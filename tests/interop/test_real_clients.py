@@ -197,7 +197,7 @@ class MixedSwarmTests(InteropCase):
         clients = (Libtorrent(), Aria2(), P2PShare())
         self.set_up(*clients)
         shared = self.share(write_file)
-        (seed,) = self.start_seeds(P2PShare(), [shared], limit_up="32M")
+        (seed,) = self.start_seeds(P2PShare(), [shared], limit_up="8M")
         leeches = [leech for client in clients for leech in self.start_leeches(client, [shared])]
         for leech in leeches:
             self.wait_until_complete(leech)

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from p2pshare.geometry import BLOCK_SIZE, Geometry
+from p2pshare.policy.asking import PATIENCE
 from p2pshare.policy.ledger import ENDGAME_TIMEOUT, Ledger, Receipt
 from p2pshare.policy.picker import make_picker
 from p2pshare.policy.remote_peer import RemotePeer
@@ -86,6 +87,11 @@ class LedgerMachine(RuleBasedStateMachine):
     def parole(self, data: st.DataObject, on_parole: bool) -> None:
         data.draw(st.sampled_from(self.peers)).on_parole = on_parole
 
+    @rule(data=st.data(), snubbed=st.booleans())
+    @precondition(lambda self: self.peers)
+    def snubs(self, data: st.DataObject, snubbed: bool) -> None:
+        data.draw(st.sampled_from(self.peers)).snubbed = snubbed
+
     @rule(data=st.data(), count=st.integers(1, 12))
     @precondition(lambda self: self.peers)
     def ask_one(self, data: st.DataObject, count: int) -> None:
@@ -110,14 +116,17 @@ class LedgerMachine(RuleBasedStateMachine):
             assert block not in self.here
             assert (peer, block) not in self.standing, "asked twice of the same peer"
             askers = [other for other, wanted in self.standing if wanted == block]
-            assert len(askers) <= 1, "asked of a third peer"
+            if len(askers) > 1:
+                latest = max(self.standing[other, block] for other in askers)
+                assert latest <= self.now - PATIENCE, "asked of a third peer while the others have time"
             if askers and self.ledger.started < self.max_started:
                 assert self.nothing_is_free_but(asked), "asked of a second peer while other blocks are free"
             self.standing[peer, block] = self.now
             self.taken_back.discard((peer, block))
             if peer.on_parole:
                 self.alone.add(piece)
-        if idle and everything_is_asked and not peer.on_parole and helpable:
+        assert not (peer.snubbed and everything_is_asked and asked), "a peer that leaves requests unanswered is no help"
+        if idle and everything_is_asked and not (peer.on_parole or peer.snubbed) and helpable:
             assert asked, "idle in the endgame"
         if idle and not asked and not everything_is_asked and not peer.on_parole:
             # Only a full memory, or a piece that one peer is to fetch alone, may leave an idle peer idle.
@@ -264,14 +273,14 @@ class LedgerMachine(RuleBasedStateMachine):
         return [b for p in range(PIECES) for b in blocks_of(p) if b not in asked and b not in self.here]
 
     def helpable(self, peer: RemotePeer) -> set[Block]:
-        """The blocks that were asked of one peer, another one than this."""
+        """The blocks that were asked of others, and that this one may be asked for as well."""
         askers: dict[Block, list[RemotePeer]] = {}
         for other, block in self.standing:
             askers.setdefault(block, []).append(other)
         return {
             block
             for block, peers in askers.items()
-            if len(peers) == 1
+            if (len(peers) == 1 or max(self.standing[other, block] for other in peers) <= self.now - PATIENCE)
             and peer not in peers
             and block not in self.here
             and block[0] in peer.has

@@ -18,6 +18,7 @@ class FakeIndex:
     now: Callable[[], float]
     is_up: bool = True
     takes_at_once: int = 1
+    knows_goodbyes: bool = True
     renames_to: str | None = None  # the id it gives, whatever the node wants
     hangs: bool = False  # takes questions and never answers
     loses_answers: bool = False  # does what it is asked, but nobody hears so
@@ -69,6 +70,8 @@ class FakeIndex:
             if headers["X-Peer-ID"] not in self.nodes:
                 raise IndexRefused("Peer not found", 404)
             return None
+        if path == "/api/v1/peers/offline" and self.knows_goodbyes:
+            return None
         if path == "/api/v1/files/register":
             return {"file_id": self._list(body)}
         if path == "/api/v1/files/register_all":
@@ -87,9 +90,10 @@ class FakeIndex:
 
     def _list_one(self, body: Mapping[str, Any], file: Mapping[str, Any]) -> dict[str, str]:
         try:
-            return {"file_id": self._list({"owner": body["owner"], "peer_address": body["peer_address"], **file})}
+            file_id = self._list({"owner": body["owner"], "peer_address": body["peer_address"], **file})
+            return {"file_id": file_id, "error": ""}
         except IndexRefused as error:
-            return {"error": str(error)}
+            return {"file_id": "", "error": str(error)}
 
     def _unlist(self, body: Mapping[str, Any]) -> Any:
         for file_id, file in self.files.items():

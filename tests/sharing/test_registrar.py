@@ -9,8 +9,9 @@ from typing import Any
 from attrs import define, evolve, field
 from twisted.internet.defer import maybeDeferred
 from twisted.internet.task import Clock
-from twisted.logger import LogLevel, globalLogPublisher
+from twisted.logger import ILogObserver, LogLevel, globalLogPublisher
 from twisted.trial.unittest import SynchronousTestCase
+from zope.interface import provider
 
 from p2pshare.errors import IndexRefused, StorageError
 from p2pshare.sharing.digest import Digest
@@ -23,6 +24,7 @@ from p2pshare.sharing.walk import Stamp
 from tests.sharing.indexes import FakeIndex
 
 REGISTER, HEARTBEAT = "/api/v1/peers/register", "/api/v1/peers/heartbeat"
+GOODBYE = "/api/v1/peers/offline"
 OFFER, OFFER_ALL, WITHDRAW = "/api/v1/files/register", "/api/v1/files/register_all", "/api/v1/files/unregister"
 
 
@@ -66,13 +68,14 @@ class RegistrarCase(SynchronousTestCase):
         self.index = FakeIndex(self.clock.seconds)
         self.presence = Presence("peer_00000000001", 9001, region="here")
         self.said: list[str] = []
-        globalLogPublisher.addObserver(self.log)
-        self.addCleanup(globalLogPublisher.removeObserver, self.log)
 
-    def log(self, event: dict[str, Any]) -> None:
-        """Keep the warnings."""
-        if event.get("log_level") is LogLevel.warn:
-            self.said.append(str(event["log_format"]).format(**event))
+        @provider(ILogObserver)
+        def keep(event: dict[str, Any]) -> None:
+            if event.get("log_level") is LogLevel.warn:
+                self.said.append(str(event["log_format"]).format(**event))
+
+        globalLogPublisher.addObserver(keep)
+        self.addCleanup(globalLogPublisher.removeObserver, keep)
 
     def start(self, told: Told | None = None) -> Registrar:
         """Begin to tell the index."""
@@ -493,6 +496,31 @@ class RestartTests(RegistrarCase):
 class StopTests(RegistrarCase):
     """The end."""
 
+    def test_goodbye(self) -> None:
+        """The index hears that we go, and keeps what it was told; one that knows no goodbyes does no harm."""
+        for self.index.knows_goodbyes in (True, False):
+            self.share("a")
+            registrar = self.start()
+            self.run_for(1)
+            self.successResultOf(registrar.stopService())
+            self.assertEqual(self.index.asked[-1][1:], (GOODBYE, {"X-Peer-ID": "peer_00000000001"}))
+            self.assertEqual((self.index.names(), self.said), (["a"], []))
+
+    def test_goodbye_to_nobody(self) -> None:
+        """Without an answer the goodbye is over after three seconds, and an index that is away hears none."""
+        registrar = self.start()
+        self.index.hangs = True
+        stopping = registrar.stopService()
+        self.assertEqual(self.index.asked[-1][1], GOODBYE)
+        self.assertNoResult(stopping)
+        self.clock.advance(LAST_WORD)
+        self.successResultOf(stopping)
+        self.index.is_up = False
+        second = self.start()
+        self.successResultOf(second.stopService())
+        self.assertEqual(len(self.index.times(GOODBYE)), 1)
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+
     def test_idle(self) -> None:
         """Stopping while there is nothing to tell takes no time, and nothing is left."""
         self.share("a")
@@ -516,6 +544,7 @@ class StopTests(RegistrarCase):
         self.run_for(0.1)
         stopping = registrar.stopService()
         self.assertNoResult(stopping)
+        self.index.hangs = False
         self.index.hanging.pop().callback(None)
         self.successResultOf(stopping)
         self.run_for(60)

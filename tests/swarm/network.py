@@ -103,6 +103,7 @@ class Network:
     """Swarms that listen, each at port 6881 of its own host, and the connections between them."""
 
     clock: Clock = field(factory=Clock)
+    luck: int = 0  # the chances of all swarms are others with each number
     ends: list[PipeEnd] = field(init=False, factory=list)
     endings: deque[tuple[PeerProtocol, Failure]] = field(init=False, factory=deque)
     dials: list[tuple[str, Address]] = field(init=False, factory=list)  # who dialled whom
@@ -226,6 +227,14 @@ def make_swarm(
     limits = Allowance((Bucket(network.clock, rate),)), Allowance()
     identity = Identity(content, b"-P20100-%012d" % number, lambda: address.port, limits)
     dialer = MemoryDialer(network, address.host)
-    swarm = Swarm(store, SwarmSettings(**settings), identity, network.clock, Random(number), dialer, seed_only)
+    swarm = Swarm(
+        store,
+        SwarmSettings(**settings),
+        identity,
+        network.clock,
+        Random(number + 1000 * network.luck),
+        dialer,
+        seed_only,
+    )
     network.listen(address, swarm)
     return swarm

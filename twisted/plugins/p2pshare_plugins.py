@@ -7,7 +7,7 @@ from twisted.application.service import ServiceMaker
 tracker = ServiceMaker(
     "p2pshare tracker",
     "p2pshare.daemons.tracker",
-    "A BitTorrent tracker over HTTP.",
+    "A BitTorrent tracker over HTTP and UDP, with a searchable index.",
     "p2p-tracker",
 )
 

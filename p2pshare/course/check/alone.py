@@ -5,7 +5,7 @@ from __future__ import annotations
 from attrs import define, field
 
 from p2pshare.course.check.findings import Findings, Weight
-from p2pshare.course.check.reading import Entry, Logs, PeerLog
+from p2pshare.course.check.reading import SLACK, Entry, Logs, PeerLog
 from p2pshare.course.sentences import (
     TEMPLATES,
     ChangedOptimistic,
@@ -60,6 +60,7 @@ class _Story:
     _connected: set[int] = field(init=False, factory=set)
     _strangers: set[int] = field(init=False, factory=set)
     _unchoked_by: set[int] = field(init=False, factory=set)
+    _choked: dict[int, Entry] = field(init=False, factory=dict)  # by whom, since when
     _pieces: set[int] = field(init=False, factory=set)
     _haves: set[tuple[int, int]] = field(init=False, factory=set)
     _interested: dict[int, bool] = field(init=False, factory=dict)  # what each neighbor said last
@@ -155,9 +156,23 @@ class _Story:
             self._note(entry, "count", f"counts {said.count} pieces, and has downloaded {len(self._pieces)}")
         if self._logs.common is not None and total is not None and piece >= total:
             self._note(entry, "range", f"downloads piece {piece} of {total}")
-        if said.other not in self._unchoked_by:
+        if said.other not in self._unchoked_by and not self._was_under_way(entry, said.other):
             self._note(entry, "choked", f"gets piece {piece} from {said.other}, which does not unchoke it")
-            self._unchoked_by.add(said.other)
+
+    def _was_under_way(self, entry: Entry, other: int) -> bool:
+        """
+        Whether a piece can have been asked for before a choke, and written down after it: it had to be stored first.
+
+        Within some seconds any may be, as the next was asked for while the last was being stored. Where times are not
+        known, one may be.
+        """
+        choke = self._choked.get(other)
+        if choke is None:
+            return False
+        if choke.time is None or entry.time is None:
+            del self._choked[other]
+            return True
+        return entry.time <= choke.time + SLACK
 
     def _got_file(self, entry: Entry) -> None:
         total = self._total
@@ -180,9 +195,12 @@ class _Story:
                 if other in self._unchoked_by:
                     self._note(entry, "unchoke", f"is unchoked by {other}, and was not choked", Weight.WARNING)
                 self._unchoked_by.add(other)
+                self._choked.pop(other, None)
             case WasChoked():
                 if other not in self._unchoked_by:
                     self._note(entry, "choke", f"is choked by {other}, and was not unchoked", Weight.WARNING)
+                else:
+                    self._choked[other] = entry
                 self._unchoked_by.discard(other)
             case ReceivedHave(piece=piece):
                 if (other, piece) in self._haves:

@@ -15,6 +15,7 @@ from p2pshare.errors import StorageError
 
 SIZE_LIMIT = 64 * 1024 * 1024  # bytes of one log
 LINES_LIMIT = 1_000_000  # of one log
+SLACK = 2.0  # s; logs have whole seconds, and a line is written a moment after what it tells
 
 _NAME = re.compile(r"log_peer_([0-9]{1,10})\.log")
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from attrs import define, field
 
 from p2pshare.course.check.findings import Findings, Weight
-from p2pshare.course.check.reading import Entry, Logs, PeerLog
+from p2pshare.course.check.reading import SLACK, Entry, Logs, PeerLog
 from p2pshare.course.sentences import (
     TEMPLATES,
     ChangedOptimistic,
@@ -20,9 +20,6 @@ from p2pshare.course.sentences import (
     WasConnected,
     WasUnchoked,
 )
-
-# Logs have whole seconds, and a line is written a moment after what it tells.
-SLACK = 2.0
 
 Note = Callable[[str, str], None]  # takes the kind of a finding, and its text
 

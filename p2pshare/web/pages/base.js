@@ -143,6 +143,47 @@ export function CopyButton({ text, name, onDone }) {
   return html`<button type="button" class="link" onClick=${copy}>${name}</button>`;
 }
 
+/** Parts of a page behind one another: `tabs` are [id, name]; the arrow keys, Home and End go through them. */
+export function Tabs({ label, tabs, chosen, onChoose }) {
+  const row = useRef(null);
+  const press = (event) => {
+    const at = tabs.findIndex(([id]) => id === chosen);
+    const last = tabs.length - 1;
+    const to = { ArrowRight: at === last ? 0 : at + 1, ArrowLeft: at ? at - 1 : last, Home: 0, End: last }[event.key];
+    if (to === undefined) return;
+    event.preventDefault();
+    onChoose(tabs[to][0]);
+    row.current.children[to].focus();
+  };
+  return html`
+    <div class="tabs" role="tablist" aria-label=${label} ref=${row} onKeyDown=${press}>
+      ${tabs.map(([id, name]) => html`
+        <button key=${id} type="button" role="tab" id=${`tab-${id}`} aria-controls=${`part-${id}`} aria-selected=${String(id === chosen)}
+          tabindex=${id === chosen ? 0 : -1} onClick=${() => onChoose(id)}>${name}</button>`)}
+    </div>`;
+}
+
+/** What stands behind a tab; it exists only while that is chosen. */
+export const TabPart = ({ id, chosen, children }) => html`
+  <div class="part" role="tabpanel" id=${`part-${id}`} aria-labelledby=${`tab-${id}`} hidden=${id !== chosen}>
+    ${id === chosen && children}
+  </div>`;
+
+/** A question or a closer look, in front of the page until it is closed, or somebody presses Escape. */
+export function Dialog({ title, onClose, children }) {
+  const box = useRef(null);
+  useEffect(() => {
+    box.current.showModal();
+    return () => box.current?.close(); // gives the focus back
+  }, []);
+  return html`
+    <dialog ref=${box} aria-labelledby="dialog-title" onClose=${onClose}
+      onClick=${(event) => event.target === box.current && box.current.close()}>
+      <h2 id="dialog-title" class="wrap">${title}</h2>
+      ${children}
+    </dialog>`;
+}
+
 /** Light or dark: as the system has it, until somebody chooses. */
 export function ThemeButton() {
   const [theme, setTheme] = useState(document.documentElement.dataset.theme);
@@ -166,6 +207,18 @@ export function amount(bytes) {
     step += 1;
   }
   return `${step && value < 100 ? value.toFixed(1) : Math.round(value)} ${units[step]}`;
+}
+
+/** 1.5 MiB/s */
+export const speed = (rate) => `${amount(rate)}/s`;
+
+/** 2 h 5 min */
+export function duration(seconds) {
+  if (seconds < 60) return `${Math.round(seconds)} s`;
+  const minutes = Math.floor(seconds / 60);
+  if (minutes < 60) return `${minutes} min`;
+  const hours = Math.floor(minutes / 60);
+  return hours < 48 ? `${hours} h ${minutes % 60} min` : `${Math.floor(hours / 24)} d`;
 }
 
 /** 12,345 */

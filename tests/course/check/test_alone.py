@@ -53,7 +53,21 @@ class AloneTests(SynchronousTestCase):
             "is older than the line before it",
         )
         unchoke = WasUnchoked(1002, 1001)
-        self.assertFound(without(unchoke), "gets piece 0 from 1001, which does not unchoke it")
+        self.assertFound(
+            without(unchoke),
+            "gets piece 0 from 1001, which does not unchoke it",
+            "is choked by 1001, and was not unchoked",
+        )
+
+    def test_piece_after_a_choke(self) -> None:
+        """A piece that was asked for before a choke may be written down after it, but not much later."""
+        unchoke, choke = WasUnchoked(1002, 1001), WasChoked(1002, 1001)
+        run = [said for said in after(unchoke, choke) if said != (12, choke)]
+        self.assertFound(run)
+        self.assertEqual(found_in(logs_of(run, time=lambda seconds: "some time")), [])
+        late = [(2, said) if said in (unchoke, choke) else (when, said) for when, said in run]
+        late.sort(key=lambda said: said[0])
+        self.assertFound(late, "gets piece 0 from 1001, which does not unchoke it")
 
     def test_s4_14_counting(self) -> None:
         """Pieces are counted from 1 on, each once."""
