@@ -5,7 +5,7 @@ from __future__ import annotations
 from bisect import bisect_left, bisect_right
 from itertools import accumulate
 
-from attrs import field, frozen
+from attrs import field, frozen, validators
 
 BLOCK_SIZE = 16384  # BEP 3: everybody asks for 16 KiB, and larger requests get the connection closed
 
@@ -25,12 +25,13 @@ class Geometry:
     The lengths a torrent fixes, and the arithmetic on them. Knows no name, no hash and no disk.
 
     The files follow each other without gaps (BEP 3, "info dictionary"). Pieces of ``piece_length`` cut that line,
-    blocks of 16 KiB cut each piece; the last piece may be short, and so may the last block of any piece.
+    blocks, of 16 KiB as a rule, cut each piece; the last piece may be short, and so may the last block of any piece.
     """
 
     piece_length: int = field()
     file_lengths: tuple[int, ...] = field()
     pads: frozenset[int] = field(default=frozenset())  # files of zeros that only align the next one (BEP 47)
+    block_size: int = field(default=BLOCK_SIZE, validator=validators.ge(1))  # dialects without blocks: a whole piece
 
     total_length: int = field(init=False, eq=False, repr=False)
     num_pieces: int = field(init=False, eq=False, repr=False)
@@ -66,7 +67,7 @@ class Geometry:
 
     @blocks_per_piece.default
     def _count_blocks(self) -> int:
-        return _blocks_in(self.piece_length)
+        return -(-self.piece_length // self.block_size)
 
     @_last.default
     def _find_last(self) -> int:
@@ -101,18 +102,18 @@ class Geometry:
 
         :raise IndexError: there is no such piece.
         """
-        return _blocks_in(self.piece_size(piece))
+        return -(-self.piece_size(piece) // self.block_size)
 
     def block_length(self, piece: int, block: int) -> int:
         """
-        Count the bytes of a block: 16 KiB, or less for the last one of a piece.
+        Count the bytes of a block: ``block_size``, or less for the last one of a piece.
 
         :raise IndexError: there is no such piece or block.
         """
-        left = self.piece_size(piece) - block * BLOCK_SIZE
+        left = self.piece_size(piece) - block * self.block_size
         if left <= 0 or block < 0:
             raise IndexError(f"block {block} of {self.num_blocks(piece)} in piece {piece}")
-        return BLOCK_SIZE if left > BLOCK_SIZE else left
+        return min(left, self.block_size)
 
     def spans(self, piece: int, begin: int, length: int) -> list[FileSpan]:
         """
@@ -164,7 +165,3 @@ class Geometry:
         first = bisect_right(self._starts, piece * self.piece_length) - 1
         last = bisect_left(self._starts, end, first) - 1
         return range(self._holders[first], self._holders[last] + 1)
-
-
-def _blocks_in(length: int) -> int:
-    return -(-length // BLOCK_SIZE)

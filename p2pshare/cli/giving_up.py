@@ -6,7 +6,8 @@ from p2pshare.cli.exits import Ended, ExitCode
 from p2pshare.cli.figures import count_peers
 from p2pshare.discovery.fetch import shown
 from p2pshare.rates import format_rate, format_size
-from p2pshare.swarm.swarm import Swarm, TrackerStatus
+from p2pshare.swarm.seams import TrackerStatus
+from p2pshare.swarm.swarm import Swarm
 
 
 def no_progress(swarm: Swarm, timeout: float, now: float) -> Ended:

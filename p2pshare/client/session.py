@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Sequence
+from functools import partial
 from itertools import chain
 from pathlib import Path
 from random import Random
@@ -32,10 +33,13 @@ from p2pshare.peer.limits import Commons
 from p2pshare.storage.old_state import sweep_state
 from p2pshare.storage.ongoing import Ongoing
 from p2pshare.storage.resume import Durability
+from p2pshare.storage.scrub import Scrub
 from p2pshare.storage.store import PieceStore
 from p2pshare.storage.workers import Workers
+from p2pshare.swarm.events import Event, State, StateChanged
 from p2pshare.swarm.introduction import Identity
-from p2pshare.swarm.swarm import Discovery, Swarm
+from p2pshare.swarm.seams import Discovery
+from p2pshare.swarm.swarm import Swarm
 from p2pshare.wire.bep3 import Handshake
 
 
@@ -67,6 +71,7 @@ class Session(Service):
     peer_id: bytes = field(init=False)
     port: int = field(init=False, default=0)  # where we listen; once closed, where we did: goodbyes still name it
     swarms: dict[bytes, Swarm] = field(init=False, factory=dict)
+    _scrubs: dict[bytes, Scrub] = field(init=False, factory=dict)
     _listening: IListeningPort | None = field(init=False, default=None)
     _leaving: set[bytes] = field(init=False, factory=set)  # removed, and not quite stopped
     _removals: Ongoing = field(init=False, factory=Ongoing)
@@ -114,6 +119,9 @@ class Session(Service):
         if self.discover is not None:
             swarm.discovery = self.discover(swarm)
         self.swarms[content.info_hash] = swarm
+        scrub = Scrub(store, self.reactor, self.random, percent_a_day=settings.scrub)
+        self._scrubs[content.info_hash] = scrub
+        swarm.subscribe(partial(_scrub_once_checked, scrub))
         self.log.info(
             "{torrent}: added as {info_hash}, in {folder}",
             torrent=content.name,
@@ -137,6 +145,7 @@ class Session(Service):
     def remove(self, info_hash: bytes) -> Deferred[None]:
         """Stop one torrent and forget it; its files stay. Fires when it has left."""
         swarm = self.swarms.pop(info_hash)
+        self._scrubs.pop(info_hash).stop()
         self._former_hits.update(swarm.hits)
         self._leaving.add(info_hash)
         return self._removals.track(Deferred.fromCoroutine(self._remove(swarm)))
@@ -190,6 +199,8 @@ class Session(Service):
         if self._listening is not None:
             listening, self._listening = self._listening, None
             await maybeDeferred(listening.stopListening)
+        for scrub in self._scrubs.values():
+            scrub.stop()
         await self._all(*(swarm.stopService() for swarm in self.swarms.values()), self._removals.over())
         for bucket in (self._up, self._down, *chain.from_iterable(self._torrent_buckets.values())):
             bucket.close()
@@ -206,6 +217,11 @@ class Session(Service):
 
     def _route(self, handshake: Handshake) -> Swarm | None:
         return self.swarms.get(handshake.info_hash)
+
+
+def _scrub_once_checked(scrub: Scrub, event: Event) -> None:
+    if isinstance(event, StateChanged) and event.state in (State.DOWNLOADING, State.SEEDING):
+        scrub.start()
 
 
 def _port_of(listening: IListeningPort) -> int:

@@ -49,9 +49,7 @@ class PeerSettings:
 
     # What we tell peers we have is on disk. "strict": and safe from a power cut, before they hear of it.
     durability: str = field(default="fast", validator=one_of("fast", "strict"))
-    scrub: float = field(
-        default=1.0, validator=between(0, 10_000)
-    )  # percent of the pieces a day
+    scrub: float = field(default=1.0, validator=between(0, 10_000))  # percent of the pieces a day
     data: str = "."  # the folder where content is, or goes to
     watch: str | None = None  # a folder of torrent files
     watch_interval: float = field(default=5.0, validator=between(0.1, 86400), metadata=_TIME)  # between two looks at it
@@ -73,7 +71,6 @@ class PeerSettings:
             pipeline=self.pipeline,
             request_timeout=self.request_timeout,
             memory_limit=self.memory_limit,
-            scrub=self.scrub,
             choker=ChokerSettings(
                 slots=self.upload_slots,
                 optimistic_slots=self.optimistic_slots,

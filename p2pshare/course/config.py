@@ -37,7 +37,7 @@ class Common:
     @property
     def geometry(self) -> Geometry:
         """The content's arithmetic."""
-        return Geometry(self.piece_size, (self.file_size,))
+        return Geometry(self.piece_size, (self.file_size,), block_size=self.piece_size)
 
 
 @frozen

@@ -18,7 +18,8 @@ from p2pshare.metainfo import Metainfo
 from p2pshare.storage.content import found_at
 from p2pshare.swarm.events import Event as SwarmEvent
 from p2pshare.swarm.events import State, StateChanged
-from p2pshare.swarm.swarm import Swarm, TrackerStatus
+from p2pshare.swarm.seams import TrackerStatus
+from p2pshare.swarm.swarm import Swarm
 from p2pshare.tracker.logic import SwarmStore
 from p2pshare.wire.announce import AnnounceRequest, Event
 

@@ -31,6 +31,7 @@ class Asking:
 
     _books: Books
     _max_started: int = field(validator=validators.ge(1))  # pieces under way at once: they are in memory
+    _endgame: bool = True  # False: what one peer was asked for, no other is
 
     def ask(self, peer: RemotePeer, account: Account, count: int, now: float) -> list[Block]:
         """Name up to ``count`` blocks to request from ``peer``, and enter them as asked."""
@@ -53,7 +54,7 @@ class Asking:
     def is_endgame(self) -> bool:
         """Whether blocks are missing and every one of them is asked for."""
         books = self._books
-        return not (books.open or books.picker.has_free or books.held.is_full)
+        return self._endgame and not (books.open or books.picker.has_free or books.held.is_full)
 
     def _choose(self, peer: RemotePeer, account: Account, now: float) -> StartedPiece | None:
         """Find the piece with free blocks that ``peer`` is to help with, or fetches from now on."""
@@ -90,6 +91,8 @@ class Asking:
         if peer.snubbed:
             return
         room = min(count - len(asked), ENDGAME_DEPTH - len(account.asked))
+        if not self._endgame:
+            return
         endgame = self.is_endgame
         if room <= 0 or not (endgame or len(self._books.started) >= self._max_started):
             return

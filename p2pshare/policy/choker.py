@@ -42,10 +42,17 @@ class Choker:
     _random: Random
     _rotation: list[RemotePeer] = field(init=False, factory=list)  # in the order of their optimistic unchokes
     _optimistic: list[RemotePeer] = field(init=False, factory=list)
+    _next_round: float = field(init=False, default=0.0)
     _rotates_at: float = field(init=False, default=float("-inf"))
     # Payload totals of each peer at the last round.
     _sent_before: dict[RemotePeer, int] = field(init=False, factory=dict)
     _came_before: dict[RemotePeer, int] = field(init=False, factory=dict)
+
+    at_once = True  # free slots are given away between two rounds
+
+    def due(self, now: float) -> bool:
+        """Whether it is time for a round, which then has to be held."""
+        return now >= self._next_round
 
     def decide(self, peers: Collection[RemotePeer], seeding: bool, now: float) -> set[RemotePeer]:
         """
@@ -53,6 +60,7 @@ class Choker:
 
         :param peers: all that are connected. Of each the choker reads ``am_choking``, ``last_unchoked_at`` and meters.
         """
+        self._next_round = now + self._settings.interval
         self._meet(peers)
         interested = [peer for peer in peers if peer.peer_interested]
         self._random.shuffle(interested)  # sorting is stable: ties are broken at random

@@ -6,7 +6,7 @@ from enum import Enum, auto
 
 from attrs import define, field
 
-from p2pshare.geometry import BLOCK_SIZE, Geometry
+from p2pshare.geometry import Geometry
 from p2pshare.policy.account import Account
 from p2pshare.policy.asking import Asking
 from p2pshare.policy.books import Books
@@ -44,12 +44,15 @@ class Ledger:
     _picker: PiecePicker
     _max_started: int = field(kw_only=True)  # pieces under way at once, because their blocks are in memory
     _request_timeout: float = field(kw_only=True, default=60.0)  # libtorrent request_timeout
+    _endgame: bool = field(kw_only=True, default=True)  # False: no block is ever asked of two peers
+    _block_size: int = field(init=False)
     _books: Books = field(init=False)
     _asking: Asking = field(init=False)
 
     def __attrs_post_init__(self) -> None:
         self._books = Books(self._geometry, self._picker)
-        self._asking = Asking(self._books, self._max_started)
+        self._asking = Asking(self._books, self._max_started, self._endgame)
+        self._block_size = self._geometry.block_size
 
     def ask(self, peer: RemotePeer, count: int, now: float) -> list[Block]:
         """Name up to ``count`` blocks to request from ``peer``, which from now on are outstanding there."""
@@ -64,14 +67,15 @@ class Ledger:
         """Enter a block that came from ``peer``, and tell what it is worth."""
         books = self._books
         account = books.accounts.get(peer)
-        if account is None or begin % BLOCK_SIZE:
+        size = self._block_size
+        if account is None or begin % size:
             return _UNASKED
         started = books.started.get(piece)
         if started is None:
             return self._received_elsewhere(peer, account, piece, begin, length, now)
-        block = begin // BLOCK_SIZE
+        block = begin // size
         last = started.num_blocks - 1
-        if length != BLOCK_SIZE if block < last else block > last or length != started.tail:
+        if length != size if block < last else block > last or length != started.tail:
             return _UNASKED
         number = started.first + block
         asked_at = account.asked.pop(number, None)
@@ -126,7 +130,7 @@ class Ledger:
         The block is not outstanding there any more.
         """
         started = self._books.started.get(piece) or self._books.complete.get(piece)
-        block = begin // BLOCK_SIZE
+        block = begin // self._block_size
         if started is None or not started.others or started.states[block] != RECEIVED:
             return []
         others = started.others.pop(block, [])
@@ -245,10 +249,10 @@ class Ledger:
 
     def _number(self, piece: int, begin: int) -> int:
         """Number a block among all blocks of the torrent; -1: there is none at ``begin``."""
-        if begin % BLOCK_SIZE or begin >= self._geometry.piece_length:
+        if begin % self._block_size or begin >= self._geometry.piece_length:
             return -1
-        return piece * self._geometry.blocks_per_piece + begin // BLOCK_SIZE
+        return piece * self._geometry.blocks_per_piece + begin // self._block_size
 
     def _block(self, number: int) -> Block:
         index, block = divmod(number, self._geometry.blocks_per_piece)
-        return (index, block * BLOCK_SIZE, self._geometry.block_length(index, block))
+        return (index, block * self._block_size, self._geometry.block_length(index, block))

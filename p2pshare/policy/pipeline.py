@@ -46,6 +46,7 @@ class Pipeline:
 
     pinned: int | None = None  # a fixed depth, for dialects and tests that want one
     deepest: int = DEEPEST
+    fruitless_allowed: int = FRUITLESS_ALLOWED
     _window: int = field(init=False, default=SHALLOWEST)  # depth while in slow start
     _flowing_since: float | None = field(init=False, default=None)
     _fruitless: int = field(init=False, default=0)  # chokes and rejects since the last block
@@ -87,6 +88,6 @@ class Pipeline:
         if now < self._paused_until:
             return
         self._fruitless += 1
-        over = self._fruitless - FRUITLESS_ALLOWED
+        over = self._fruitless - self.fruitless_allowed
         if over > 0:
             self._paused_until = now + min(FIRST_PAUSE * 2 ** min(over - 1, 10), LONGEST_PAUSE)

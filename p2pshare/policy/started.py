@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from attrs import define, field
 
-from p2pshare.geometry import BLOCK_SIZE, Geometry
+from p2pshare.geometry import Geometry
 from p2pshare.policy.remote_peer import RemotePeer
 
 Block = tuple[int, int, int]  # piece, begin, length: what one request names
@@ -22,6 +22,7 @@ class StartedPiece:
 
     piece: int
     num_blocks: int
+    block_size: int  # bytes in every other block
     tail: int  # bytes in the last block
     first: int  # the number of block 0 among all blocks of the torrent
     since: float  # when it was started
@@ -59,16 +60,16 @@ class StartedPiece:
 
     def length(self, block: int) -> int:
         """Count the bytes of a block."""
-        return BLOCK_SIZE if block < self.num_blocks - 1 else self.tail
+        return self.block_size if block < self.num_blocks - 1 else self.tail
 
     def request(self, block: int) -> Block:
         """Name a block as a request does."""
-        return (self.piece, block * BLOCK_SIZE, self.length(block))
+        return (self.piece, block * self.block_size, self.length(block))
 
     def requests(self, blocks: range) -> list[Block]:
         """Name a run of blocks as requests do."""
         piece = self.piece
-        found = [(piece, block * BLOCK_SIZE, BLOCK_SIZE) for block in blocks]
+        found = [(piece, block * self.block_size, self.block_size) for block in blocks]
         if blocks.stop == self.num_blocks:
             found[-1] = self.request(self.num_blocks - 1)
         return found
@@ -136,4 +137,4 @@ def start(geometry: Geometry, piece: int, now: float, *, alone: bool) -> Started
     """Start a piece: all its blocks are free."""
     blocks = geometry.num_blocks(piece)
     tail = geometry.block_length(piece, blocks - 1)
-    return StartedPiece(piece, blocks, tail, piece * geometry.blocks_per_piece, now, alone)
+    return StartedPiece(piece, blocks, geometry.block_size, tail, piece * geometry.blocks_per_piece, now, alone)

@@ -67,7 +67,9 @@ class Scrub:
     log = Logger()
 
     def start(self) -> None:
-        """Begin; the store must have been checked."""
+        """Begin, or go on; the store must have been checked."""
+        if self._running:
+            return
         self._running = True
         self._next = self._store.counters.get(POSITION, 0) % max(1, len(self._store.have))
         # Anywhere between two pieces: who runs for a minute at a time gets round, too, only not as fast.

@@ -85,8 +85,9 @@ class Download:
             member.fresh += length
             member.fresh_blocks += 1
             self._store.put(index, begin, data)
-            for rival in self._ledger.rivals(index, begin):
-                self._members[rival].link.send(messages.Cancel(index, begin, length))
+            if self._settings.endgame:
+                for rival in self._ledger.rivals(index, begin):
+                    self._members[rival].link.send(messages.Cancel(index, begin, length))
             if receipt is Receipt.COMPLETES:
                 self._seal(index)
             return

@@ -37,6 +37,7 @@ class Interest:
     _copies: Copies
     _have: Bitfield  # the store's own, only looked at
     _members: dict[RemotePeer, Member]  # the swarm's own table, only looked at
+    _answers: bool = False  # a first news of pieces is answered also when we want none of them
 
     def got_pieces(self, member: Member, has: Bitfield) -> bool:
         """
@@ -49,11 +50,13 @@ class Interest:
             before = remote.has.as_int()
             if has.as_int() & before != before or has.count == remote.has.count:
                 return False
-        member.told_pieces = True
+        is_first, member.told_pieces = not member.told_pieces, True
         self._copies.left(remote.has)
         remote.has = has
         self._copies.joined(has)
         member.wanted = (has.as_int() & ~self._have.as_int()).bit_count()
+        if self._answers and is_first and not member.wanted:
+            member.link.send(messages.NotInterested())
         self._tell(member)
         return True
 

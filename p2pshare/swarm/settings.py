@@ -48,5 +48,8 @@ class SwarmSettings:
     memory_limit: int = 32 * 1024 * 1024  # bytes of pieces being put together, and again being hashed
     choker: ChokerSettings = field(factory=ChokerSettings)
     disk_retry: float = 600.0  # until a full disk is tried again
-    scrub: float = 1.0  # percent of the pieces that are read again and hashed in a day; 0: none
+    tick: float = 1.0  # between two looks at deadlines, rounds and pipelines
+    endgame: bool = True  # the last blocks are asked of several peers, which takes cancels
+    part_from_seeds: bool = True  # two that have everything need no connection
+    tell_disinterest: bool = False  # say "not interested" to whoever has nothing for us from the start
     limits: PeerLimits = field(factory=PeerLimits)

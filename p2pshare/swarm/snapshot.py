@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from attrs import field, frozen
 
 from p2pshare.swarm.member import Member
-from p2pshare.swarm.swarm import Swarm, TrackerStatus
+from p2pshare.swarm.seams import TrackerStatus
+from p2pshare.swarm.swarm import Swarm
 
 
 @frozen

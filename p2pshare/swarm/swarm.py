@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection
 from random import Random
 from typing import Any
-from typing import Protocol as Seam
 
 from attrs import define, field
 from twisted.application.service import Service
@@ -27,56 +26,18 @@ from p2pshare.policy.picker import make_picker
 from p2pshare.policy.remote_peer import RemotePeer
 from p2pshare.rates import Meter
 from p2pshare.storage.ongoing import Ongoing
-from p2pshare.storage.scrub import Scrub
-from p2pshare.storage.store import PieceStore
 from p2pshare.swarm.disk_trouble import DiskTrouble
 from p2pshare.swarm.download import Download
 from p2pshare.swarm.events import Completed, Event, PieceLost, PieceSpoiled, PieceVerified, State, StateChanged
 from p2pshare.swarm.interest import Interest
-from p2pshare.swarm.introduction import Identity, introduced
+from p2pshare.swarm.introduction import introduced
 from p2pshare.swarm.meeting import Dialer, Meeting
 from p2pshare.swarm.member import Block, Link, Member
+from p2pshare.swarm.seams import Discovery, Gathering, Greets, Persona, Store
 from p2pshare.swarm.settings import SwarmSettings
-from p2pshare.swarm.upload import Upload
-from p2pshare.wire import bep3, messages
+from p2pshare.swarm.upload import Rounds, Upload
+from p2pshare.wire import messages
 from p2pshare.wire.session import WireSession
-
-TICK = 1.0  # s
-
-
-class TrackerStatus(Seam):
-    """One tracker, in words and numbers for people."""
-
-    @property
-    def url(self) -> str:
-        """Its announce URL."""
-
-    @property
-    def state(self) -> str:
-        """How it is going, in words."""
-
-    @property
-    def last_error(self) -> str | None:
-        """Why it is not going well."""
-
-
-class Discovery(Seam):
-    """Finds peers and tells the world of our progress; an Announcer."""
-
-    def start(self) -> None:
-        """Say that we are here."""
-
-    def completed(self) -> None:
-        """Say that we have everything now."""
-
-    def announce_now(self) -> None:
-        """Ask for more peers, when that is polite."""
-
-    def status(self) -> Iterable[TrackerStatus]:
-        """How each tracker is doing."""
-
-    def stop(self) -> Deferred[None]:
-        """Say goodbye; fires when that was heard or took too long."""
 
 
 @define(eq=False)
@@ -88,19 +49,20 @@ class Swarm(Service):
     what came of it goes to whoever subscribed to its events. It runs once: its store is closed when it stops.
     """
 
-    store: PieceStore
+    store: Store
     settings: SwarmSettings
-    _identity: Identity
+    _identity: Persona
     _clock: IReactorTime
     _random: Random
     _dialer: Dialer
     _seed_only: bool = False  # nothing may be written: missing or wrong data is an error
     discovery: Discovery | None = None  # set by whoever builds it, before start
+    _choker: Rounds | None = field(kw_only=True, default=None)  # None: BEP 3's
+    _meeting: Gathering | None = field(kw_only=True, default=None)  # None: candidates are dialled
     state: State = field(init=False, default=State.STOPPED)
     error: P2PShareError | None = field(init=False, default=None)
     checked: float = field(init=False, default=0.0)
     members: dict[RemotePeer, Member] = field(init=False, factory=dict)
-    scrub: Scrub = field(init=False)
     down: Meter = field(init=False)
     up: Meter = field(init=False)
     completed_at: float | None = field(init=False, default=None)  # the first time
@@ -120,14 +82,19 @@ class Swarm(Service):
         settings, geometry = self.settings, self.store.geometry
         picker = make_picker(settings.picker, geometry.num_pieces, self._random)
         max_started = max(2, settings.memory_limit // geometry.piece_length)
-        self.ledger = Ledger(geometry, picker, max_started=max_started, request_timeout=settings.request_timeout)
+        self.ledger = Ledger(
+            geometry,
+            picker,
+            max_started=max_started,
+            request_timeout=settings.request_timeout,
+            endgame=settings.endgame,
+        )
         clock, hits = self._clock, self.hits
         self.download = Download(self.store, self.ledger, Blame(), clock, settings, self.members, hits, self)
-        candidates = Candidates(self._random, limit=settings.limits.known_peers, hits=hits)
-        self.meeting = Meeting(candidates, self._dialer, self, clock, self._identity.peer_id, settings, hits)
-        choker = Choker(settings.choker, self._random)
+        self.meeting = self._meeting or self._meet(hits)
+        choker = self._choker or Choker(settings.choker, self._random)
         self.upload = Upload(geometry, self.store, choker, clock, settings, self.members, hits, self.meeting)
-        self.interest = Interest(picker, self.store.have, self.members)
+        self.interest = Interest(picker, self.store.have, self.members, settings.tell_disinterest)
         self.trouble = DiskTrouble(
             self.store, self.ledger, self.upload, self.download, self.interest, clock, settings.disk_retry, self
         )
@@ -136,9 +103,13 @@ class Swarm(Service):
         self.store.on_trouble = self.storage_failed
         self.store.on_lost = self.trouble.lost
         self.store.is_wanted = self.interest.is_wanted
-        self.scrub = Scrub(self.store, clock, self._random, percent_a_day=settings.scrub)
         self._ticking = LoopingCall(self._tick)
         self._ticking.clock = self._clock
+
+    def _meet(self, hits: Counter[str]) -> Gathering:
+        settings = self.settings
+        candidates = Candidates(self._random, limit=settings.limits.known_peers, hits=hits)
+        return Meeting(candidates, self._dialer, self, self._clock, self._identity.peer_id, settings, hits)
 
     # Life
 
@@ -175,9 +146,8 @@ class Swarm(Service):
         self.meeting.is_open = True
         if self.discovery is not None:
             self.discovery.start()
-        ticking = self._ticking.start(TICK, now=False)
+        ticking = self._ticking.start(self.settings.tick, now=False)
         ticking.addErrback(lambda failure: self.log.failure("ticking {swarm}", failure, swarm=self.content.name))
-        self.scrub.start()
         # Last, because whoever hears of it may stop us there and then.
         self._enter(State.SEEDING if self.store.is_complete else State.DOWNLOADING)
         self.meeting.fill()
@@ -192,7 +162,6 @@ class Swarm(Service):
     async def _stop(self) -> None:
         self.meeting.is_open = False
         self.download.stop()
-        self.scrub.stop()
         if self._ticking.running:
             self._ticking.stop()
         for member in list(self.members.values()):
@@ -238,7 +207,7 @@ class Swarm(Service):
         """Our handshake."""
         return self._identity.hello()
 
-    def source(self) -> PieceStore:
+    def source(self) -> Store:
         """Where blocks are read."""
         return self.store
 
@@ -246,7 +215,7 @@ class Swarm(Service):
         """The limits of one connection: upload, download."""
         return self._identity.limits
 
-    def welcome(self, link: Link, handshake: bep3.Handshake) -> WireSession | None:
+    def welcome(self, link: Link, handshake: Greets) -> WireSession | None:
         """Admit a peer, or not."""
         if not self.meeting.admits(link, handshake.peer_id, self.hello()):
             return None
@@ -303,7 +272,7 @@ class Swarm(Service):
             self.download.ask(member)
 
     def _part_from_seed(self, member: Member) -> bool:
-        if self.state is State.SEEDING and member.remote.is_seed:
+        if self.settings.part_from_seeds and self.state is State.SEEDING and member.remote.is_seed:
             member.link.close("both have everything")
             return True
         return False

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import Protocol as Seam
 
 from attrs import define, field
 from twisted.internet.interfaces import IReactorTime
 
 from p2pshare.bitfield import Bitfield
-from p2pshare.geometry import BLOCK_SIZE, Geometry
+from p2pshare.geometry import Geometry
 from p2pshare.policy.appetite import Appetite
-from p2pshare.policy.choker import Choker
 from p2pshare.policy.remote_peer import RemotePeer
 from p2pshare.rates import Meter
 from p2pshare.swarm.member import Block, Member
@@ -36,6 +35,23 @@ class Holdings(Seam):
         """Whether that is all of them."""
 
 
+class Rounds(Seam):
+    """Decides who is served, and when; a Choker."""
+
+    @property
+    def at_once(self) -> bool:
+        """Whether slots are given and taken between two rounds, when a peer's interest changes."""
+
+    def due(self, now: float) -> bool:
+        """Whether it is time for a round."""
+
+    def decide(self, peers: Collection[RemotePeer], seeding: bool, now: float) -> set[RemotePeer]:
+        """Hold a round: name who is unchoked until the next one."""
+
+    def free_slots(self, peers: Collection[RemotePeer]) -> bool:
+        """Whether one more interested peer may be unchoked at once."""
+
+
 class Doorkeeper(Seam):
     """Decides who may stay; a Meeting."""
 
@@ -49,14 +65,13 @@ class Upload:
 
     _geometry: Geometry
     _holdings: Holdings
-    _choker: Choker
+    _choker: Rounds
     _clock: IReactorTime
     _settings: SwarmSettings
     _members: dict[RemotePeer, Member]  # the swarm's own table, looked at, never changed here
     _hits: Counter[str]
     _doorkeeper: Doorkeeper
     _appetite: Appetite = field(init=False)
-    _next_round: float = field(init=False, default=0.0)
     # Pieces that we told peers we have, and lost since. Asking for them is not held against anybody.
     _lost: set[int] = field(init=False, factory=set)
     sent: Meter = field(init=False, factory=Meter)  # payload
@@ -120,7 +135,7 @@ class Upload:
     def _is_servable(self, index: int, begin: int, length: int) -> bool:
         geometry = self._geometry
         return (
-            0 < length <= BLOCK_SIZE
+            0 < length <= geometry.block_size
             and index < geometry.num_pieces
             and begin + length <= geometry.piece_size(index)
             and index in self._holdings.have
@@ -180,7 +195,7 @@ class Upload:
             return
         member.remote.peer_interested = interested
         member.changes += 1
-        if member.changes > MOST_CHANGES:
+        if member.changes > MOST_CHANGES or not self._choker.at_once:
             return
         if interested:
             if member.remote.am_choking and self._choker.free_slots(self._peers()):
@@ -201,9 +216,8 @@ class Upload:
     def tick(self) -> None:
         """Hold a choking round when it is time (BEP 3: every 10 seconds)."""
         now = self._clock.seconds()
-        if now < self._next_round:
+        if not self._choker.due(now):
             return
-        self._next_round = now + self._settings.choker.interval
         chosen = self._choker.decide(self._peers(), self._holdings.is_complete, now)
         for remote, member in list(self._members.items()):
             member.changes = 0

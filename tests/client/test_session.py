@@ -178,6 +178,36 @@ class TorrentTests(SessionTestCase):
         self.assertTrue(any(line.startswith("one: failed and stays so") and "move it away" in line for line in lines))
 
 
+class ScrubTests(SessionTestCase):
+    """Reading again what is there."""
+
+    def test_from_check_to_end(self) -> None:
+        """What was found at the start is looked at again in the background; rot is found; it ends with the torrent."""
+        (self.folder / "one").write_bytes(ONE)
+        self.make(scrub=10_000.0)  # a hundred rounds a day
+        swarm = self.add(self.one)
+        self.session.startService()
+        self.assertTrue(swarm.store.is_complete)
+        (self.folder / "one").write_bytes(b"\0" * len(ONE))
+        for _ in range(30):
+            self.reactor.advance(60.0)
+        self.assertFalse(swarm.store.is_complete)
+        self.successResultOf(self.session.remove(self.one.info_hash))
+        self.assertEqual(self.session._scrubs, {})
+
+    def test_off(self) -> None:
+        """With 0 percent nothing is read that nobody asks for."""
+        (self.folder / "one").write_bytes(ONE)
+        self.make(scrub=0.0)
+        swarm = self.add(self.one)
+        self.session.startService()
+        (self.folder / "one").write_bytes(b"\0" * len(ONE))
+        for _ in range(30):
+            self.reactor.advance(60.0)
+        self.assertTrue(swarm.store.is_complete)
+        self.successResultOf(self.session.stopService())
+
+
 class RemoveTests(SessionTestCase):
     def setUp(self) -> None:
         super().setUp()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -165,11 +166,9 @@ class NodeCase(ServedCase):
         return reply
 
     def kept(self) -> list[str]:
-        """Everything below the shared folder and beside it, by its path from there."""
-        found = [path for path in self.folder.parent.rglob("*") if self.shelf.name not in path.name]
-        return sorted(str(path.relative_to(self.folder)) for path in found if path.is_relative_to(self.folder)) + [
-            path.name for path in found if path.is_file() and not path.is_relative_to(self.folder)
-        ]
+        """All files in the shared folder and beside it, by their paths from there."""
+        found = self.folder.parent.rglob("*")
+        return sorted(os.path.relpath(path, self.folder) for path in found if path.is_file())
 
 
 def heard_by(node: Node) -> Callable[[Event], None]:

@@ -16,7 +16,9 @@ from tests.faces.nodes import FORM, LARGEST, OWNER, NodeCase, form
 from tests.web.connections import Reply
 from tests.web.serving import BEARER, TOKEN, run_now
 
-_STEPS = st.sampled_from(["..", ".", "", "%2e%2e", "..%2f", "%252e%252e", "..\\", "%00", "C:", "~", "a", "\uff0e\uff0e"])
+_STEPS = st.sampled_from(
+    ["..", ".", "", "%2e%2e", "..%2f", "%252e%252e", "..\\", "%00", "C:", "~", "a", "\uff0e\uff0e"]
+)
 _PATHS = st.lists(_STEPS, min_size=1, max_size=6).map("/".join) | st.text(max_size=30)
 _NAMES = _PATHS | st.lists(_STEPS | st.text(max_size=8), max_size=6).map("\\".join)
 
@@ -179,8 +181,6 @@ class DownloadTests(NodeCase):
         tag = hashlib.sha256(b"0123456789").hexdigest()
         reply = self.get(f"/download/{key}", f'If-None-Match: "{tag}"')
         self.assertEqual((reply.status, reply.headers["etag"]), (304, f'"{tag}"'))
-        head = self.connect().get(f"/download/{key}", "Host: localhost", method="HEAD")
-        self.assertEqual(head.status, 400)  # two hosts
         head = self.ask("HEAD", f"/download/{key}")
         self.assertEqual((head.status, head.headers["content-length"], head.body), (200, "10", b""))
         self.assertEqual(self.uploads(), (0, 0, 0))
@@ -200,7 +200,6 @@ class DownloadTests(NodeCase):
         """A file that is written to while it is sent breaks off: nobody takes a mixture for the whole."""
         key = self.put("big.bin", bytes(300_000))
         connection = self.connect()
-        connection.transport.pauseProducing  # noqa: B018 - it has one
         sent: list[bytes] = []
         write = connection.transport.write
 
@@ -254,15 +253,15 @@ class DownloadTests(NodeCase):
         """No spelling of a path leads to a file that is not listed."""
         if not (self.folder / "a.txt").exists():
             self.put("a.txt")
-            (self.folder.parent / "secret").write_bytes(b"secret")
-            (self.folder / ".hidden").write_bytes(b"secret")
+            (self.folder.parent / "secret").write_bytes(b"TOP SECRET")
+            (self.folder / ".hidden").write_bytes(b"TOP SECRET")
         for secret in ("secret", ".hidden", "/etc/passwd"):
             wanted = f"{path}/{secret}"
             for spelled in (quote(wanted, safe=""), quote(wanted, safe="/%"), quote(quote(wanted, safe=""), safe="")):
                 for prefix in ("/download/", "/api/v1/download/", "/download?filename=", "/static/"):
                     reply = self.get(f"{prefix}{spelled}")
                     self.assertIn(reply.status, (400, 404), spelled)
-                    self.assertNotIn(b"secret\n", reply.body)
+                    self.assertNotIn(b"TOP SECRET", reply.body)
 
     def test_f73_rebinding(self) -> None:
         """A page whose name was made to lead here gets no file and no list."""

@@ -1,0 +1,54 @@
+"""Lists for people: a table that fits their terminal, or lines with tabs for other programs."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Sequence
+
+import click
+from attrs import frozen
+
+from p2pshare.cli.terminal import printable
+
+
+@frozen
+class Column:
+    """One column of a list. The flexible ones are cut where the terminal is narrow."""
+
+    title: str
+    is_number: bool = False
+    is_flexible: bool = False
+
+
+def write_table(columns: Sequence[Column], rows: Iterable[Sequence[str]]) -> None:
+    """Write rows of words, which may be strangers'."""
+    shown = [[printable(cell) for cell in row] for row in rows]
+    if sys.stdout is not None and sys.stdout.isatty():
+        _draw(columns, shown)
+        return
+    for row in shown:
+        click.echo("\t".join(row))
+
+
+def _draw(columns: Sequence[Column], rows: Iterable[Sequence[str]]) -> None:
+    from rich.console import Console  # late, because it is slow, and programs do without
+
+    Console().print(make_table(columns, rows))
+
+
+def make_table(columns: Sequence[Column], rows: Iterable[Sequence[str]]) -> object:
+    """Lay rows out for rich."""
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for column in columns:
+        table.add_column(
+            column.title,
+            justify="right" if column.is_number else "left",
+            no_wrap=not column.is_flexible,  # rich takes room from the others first
+            overflow="ellipsis",
+        )
+    for row in rows:
+        table.add_row(*(Text(cell, no_wrap=True, overflow="ellipsis") for cell in row))
+    return table
