@@ -11,7 +11,7 @@ import msgspec
 from twisted.internet.defer import Deferred
 
 from p2pshare.cli.exits import Ended, ExitCode
-from p2pshare.cli.options import effective_trackers
+from p2pshare.cli.options import Tiers, effective_trackers
 from p2pshare.cli.running import run
 from p2pshare.daemons.access import TOKEN_VARIABLE
 from p2pshare.discovery.index_client import index_url, make_index_client
@@ -73,11 +73,15 @@ def index_option(command: _Command) -> _Command:
     )(command)
 
 
-def chosen_index(ctx: click.Context, own: str | None) -> str:
-    """Choose the index that was named, else the one that comes with the first HTTP tracker that was."""
+def chosen_index(ctx: click.Context, own: str | None, trackers: Tiers = ()) -> str:
+    """
+    Choose the index that was named, else the one that comes with the first HTTP tracker that was.
+
+    :param trackers: the command's own.
+    """
     if own is not None:
         return own
-    for tier in effective_trackers(ctx, ()):
+    for tier in effective_trackers(ctx, trackers):
         for url in tier:
             if url.lower().startswith(("http://", "https://")):
                 return index_url(url)

@@ -17,18 +17,30 @@ from p2pshare.cli.options import Defaults, trackers_option
 from p2pshare.cli.signals import Terminated
 from p2pshare.cli.terminal import never_fail_to_encode
 
-# In the order of the help. A module is imported when its command is asked for: `p2pshare show` needs no Twisted.
+# In the order of the help. A module is imported when its command is asked for: `p2pshare show` needs no Twisted. The
+# command is called ``command`` there, unless another name stands behind a colon.
 _COMMANDS = {
     "create": "p2pshare.cli.create",
     "seed": "p2pshare.cli.seed",
     "download": "p2pshare.cli.download",
+    "share": "p2pshare.cli.share",
+    "search": "p2pshare.cli.search",
+    "get": "p2pshare.cli.get",
+    "list": "p2pshare.cli.listing",
+    "peers": "p2pshare.cli.peers",
     "show": "p2pshare.cli.show",
     "verify": "p2pshare.cli.verify",
     "scrape": "p2pshare.cli.scrape",
     "tracker": "p2pshare.cli.tracker",
+    "status": "p2pshare.cli.status",
+    "top": "p2pshare.cli.top",
+    "add": "p2pshare.cli.control:add",
+    "pause": "p2pshare.cli.control:pause",
+    "resume": "p2pshare.cli.control:resume",
+    "recheck": "p2pshare.cli.control:recheck",
+    "remove": "p2pshare.cli.control:remove",
     "demo": "p2pshare.cli.demo",
 }
-_ALIASES = {"get": "download"}
 
 
 class CommandLine(click.Group):
@@ -41,11 +53,12 @@ class CommandLine(click.Group):
         return list(_COMMANDS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """Load the module that has the command of this name; it is called ``command`` there."""
-        module = _COMMANDS.get(_ALIASES.get(cmd_name, cmd_name))
-        if module is None:
+        """Load the module that has the command of this name."""
+        place = _COMMANDS.get(cmd_name)
+        if place is None:
             return None
-        command: click.Command = self.load(module).command
+        module, _, attribute = place.partition(":")
+        command: click.Command = getattr(self.load(module), attribute or "command")
         return command
 
     def invoke(self, ctx: click.Context) -> Any:

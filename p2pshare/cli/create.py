@@ -23,6 +23,7 @@ from p2pshare.cli.options import (
     trackers_option,
 )
 from p2pshare.cli.progress import make_progress, mode
+from p2pshare.cli.rest_tracker import announced, enter, faces
 from p2pshare.cli.show import as_object
 from p2pshare.cli.terminal import printable, write_json
 from p2pshare.errors import MetainfoError, StorageError
@@ -36,6 +37,7 @@ from p2pshare.storage import create as storage
     epilog=examples(
         "p2pshare create big.iso -t http://localhost:8000/announce",
         "p2pshare create photos/ -t http://a.example/announce,http://b.example/announce -o /tmp/",
+        "p2pshare --tracker http://localhost:8000/api/tracker create big.iso",
         "P2PSHARE_TRACKER=http://localhost:8000/announce p2pshare create big.iso --json",
     ),
 )
@@ -72,9 +74,13 @@ def command(
 
     Without -t the trackers of P2PSHARE_TRACKER are used. Symbolic links are left out. A torrent file that stands there
     already and says the same is left as it is; another one is overwritten only with --force.
+
+    A tracker given as http://HOST:PORT/api/tracker gets the torrent as well, so that it can be found there; the
+    torrent names its announce URL.
     """
+    named = effective_trackers(ctx, trackers)
     settings = storage.CreateSettings(
-        announce_tiers=effective_trackers(ctx, trackers),
+        announce_tiers=announced(named),
         private=private,
         comment=comment,
         piece_length=piece_length,
@@ -93,6 +99,8 @@ def command(
         metainfo = storage.create(path, settings, shown)
     if not _is_there(target, metainfo):
         _write(target, dump(metainfo), force)
+    if services := faces(named):
+        enter(services, metainfo)
     if as_json:
         write_json({"event": "complete", "file": str(target), **as_object(metainfo)})
     elif not quiet:

@@ -1,4 +1,4 @@
-"""``p2pshare download`` (or ``get``): fetch the content of a torrent."""
+"""``p2pshare download``: fetch the content of a torrent."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from p2pshare.cli.notices import notes, show_warnings
 from p2pshare.cli.options import Seconds, Tiers, examples, json_option, quiet_option
 from p2pshare.cli.peer_options import open_session, peer_options, tell_about, with_trackers
 from p2pshare.cli.progress import make_progress, mode
+from p2pshare.cli.rest_tracker import with_announce_urls
 from p2pshare.cli.torrent_file import read_torrent
 from p2pshare.cli.transfer import Terms, Transfer
 from p2pshare.client.goal import SeedGoal, parse_goal
@@ -123,7 +124,7 @@ def command(
 
     Exit codes: 3 when nothing arrived for the timeout, 4 when nobody was ever found, 5 when the disk is full.
     """
-    content = with_trackers(ctx, read_torrent(torrent), trackers)
+    content = with_announce_urls(with_trackers(ctx, read_torrent(torrent), trackers))
     shown = mode(as_json, quiet)
     path = Path(folder, content.name)
     hook = None

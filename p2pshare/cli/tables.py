@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
 
 import click
 from attrs import frozen
 
 from p2pshare.cli.terminal import printable
+
+if TYPE_CHECKING:
+    from rich.table import Table
 
 
 @frozen
@@ -36,7 +40,7 @@ def _draw(columns: Sequence[Column], rows: Iterable[Sequence[str]]) -> None:
     Console().print(make_table(columns, rows))
 
 
-def make_table(columns: Sequence[Column], rows: Iterable[Sequence[str]]) -> object:
+def make_table(columns: Sequence[Column], rows: Iterable[Sequence[str]]) -> Table:
     """Lay rows out for rich."""
     from rich.table import Table
     from rich.text import Text

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from itertools import chain
 from pathlib import Path
@@ -34,6 +34,7 @@ from p2pshare.storage.old_state import sweep_state
 from p2pshare.storage.ongoing import Ongoing
 from p2pshare.storage.resume import Durability
 from p2pshare.storage.scrub import Scrub
+from p2pshare.storage.signatures import Signature
 from p2pshare.storage.store import PieceStore
 from p2pshare.storage.workers import Workers
 from p2pshare.swarm.events import Event, State, StateChanged
@@ -65,6 +66,8 @@ class Session(Service):
     settings: PeerSettings
     random: Random
     discover: Callable[[Swarm], Discovery] | None = None  # set before torrents are added
+    # Asked for torrents that may have to be made ready first; None: it has no such torrent. Fires with its swarm.
+    wake: Callable[[bytes], Deferred[Any] | None] = field(kw_only=True, default=lambda _: None)
     threads: Threads | None = field(kw_only=True, default=None)  # None: some of our own
     resume: Path | None = field(kw_only=True, default=None)  # folder for resume data; None: every start hashes all
     on_stopped: list[Callable[[], Deferred[None]]] = field(init=False, factory=list)  # what ends with us
@@ -91,24 +94,39 @@ class Session(Service):
         self._down = Bucket(self.reactor, settings.limit_down)
         self._torrent_buckets: dict[bytes, tuple[Bucket, Bucket]] = {}
 
-    def add(self, content: Metainfo, folder: Path, *, peers: Sequence[Address] = (), seed_only: bool = False) -> Swarm:
+    def add(
+        self,
+        content: Metainfo,
+        folder: Path,
+        *,
+        peers: Sequence[Address] = (),
+        seed_only: bool = False,
+        vouched: Mapping[int, Signature] | None = None,
+    ) -> Swarm:
         """
         Take a torrent on; it starts when the session runs.
 
         :param folder: where its content is, or goes to.
         :param peers: addresses to try besides what trackers say.
         :param seed_only: never write; missing or wrong data is an error.
+        :param vouched: by file, how it looked when somebody else found its pieces right; see PieceStore. Whoever
+            vouches does so at every start, and no resume data are kept.
         :raise ConfigError: this torrent is here already, or has not quite left.
         """
         if self.holds(content.info_hash) or self.is_leaving(content.info_hash):
             raise ConfigError(f"{content.name}: torrent {content.info_hash.hex()} was added before")
         settings = self.settings
         durability = None
-        if self.resume is not None:
+        if self.resume is not None and vouched is None:
             strict = settings.durability == "strict"
             durability = Durability(self.resume, self.reactor, self._syncing.run, strict=strict)
         store = PieceStore(
-            content, folder, self._threads.run, memory_limit=settings.memory_limit, durability=durability
+            content,
+            folder,
+            self._threads.run,
+            memory_limit=settings.memory_limit,
+            durability=durability,
+            vouched=vouched,
         )
         up = Bucket(self.reactor, settings.torrent_limit_up)
         down = Bucket(self.reactor, settings.torrent_limit_down)
@@ -215,8 +233,9 @@ class Session(Service):
             ending.addErrback(lambda failure: self.log.failure("stopping", failure))
         await DeferredList(endings)
 
-    def _route(self, handshake: Handshake) -> Swarm | None:
-        return self.swarms.get(handshake.info_hash)
+    def _route(self, handshake: Handshake) -> Swarm | Deferred[Swarm | None] | None:
+        # First, as a swarm that is being made ready is among ours already and takes nobody yet.
+        return self.wake(handshake.info_hash) or self.swarms.get(handshake.info_hash)
 
 
 def _scrub_once_checked(scrub: Scrub, event: Event) -> None:

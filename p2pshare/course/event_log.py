@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 from collections.abc import Callable, Iterable
 from datetime import datetime
 from pathlib import Path
@@ -130,11 +131,22 @@ def open_event_log(folder: Path, peer: int, now: Callable[[], datetime]) -> Even
     """
     Begin the log of a peer in the swarm's working directory; what an earlier run wrote there is gone.
 
-    :raise StorageError: it cannot be written.
+    It stays locked until it is closed: a second process of the same peer must touch neither its log nor its file.
+
+    :raise StorageError: it cannot be written, or the peer runs already.
     """
     path = log_file(folder, peer)
     try:
-        sink = path.open("w", encoding="utf-8", newline="\n")
+        sink = path.open("a", encoding="utf-8", newline="\n")
     except OSError as error:
+        raise StorageError(f"{path}: {error.strerror}") from error
+    try:
+        fcntl.flock(sink, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        sink.truncate(0)
+    except BlockingIOError as error:
+        sink.close()
+        raise StorageError(f"{path}: is being written, expected that peer {peer} does not run yet") from error
+    except OSError as error:
+        sink.close()
         raise StorageError(f"{path}: {error.strerror}") from error
     return EventLog(peer, sink, now)

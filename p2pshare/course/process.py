@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from math import inf
 from pathlib import Path
 from random import Random
@@ -22,8 +22,9 @@ from p2pshare.course.layout import peer_folder
 from p2pshare.course.mesh import Mesh
 from p2pshare.course.networking import Endpoints, Network
 from p2pshare.course.store import CourseStore
-from p2pshare.errors import P2PShareError
+from p2pshare.errors import P2PShareError, StorageError
 from p2pshare.policy.remote_peer import RemotePeer
+from p2pshare.storage.ongoing import Ongoing
 from p2pshare.storage.workers import Run
 from p2pshare.swarm.events import Completed, Event, PieceVerified, State, StateChanged
 from p2pshare.swarm.member import Block
@@ -75,6 +76,7 @@ class CourseProcess:
     _sources: dict[int, int] = field(init=False, factory=dict)  # piece -> who sent it last
     _giving_up: IDelayedCall | None = field(init=False, default=None)
     _is_over: bool = field(init=False, default=False)
+    _ending: Ongoing = field(init=False, factory=Ongoing)
     log = Logger()
 
     def __attrs_post_init__(self) -> None:
@@ -114,11 +116,16 @@ class CourseProcess:
         """Look at the file, listen, and dial those that were started before us."""
         self.swarm.startService()
 
+    def leave(self) -> Deferred[None]:
+        """Hang up on all in order, though it may not be over; fires when that is done."""
+        self._finish(None)
+        return self._ending.over()
+
     # What happens on the network
 
     def on_peer_connected(self, id: int, incoming: bool) -> None:
         """A neighbor is here."""
-        (self._log.was_connected if incoming else self._log.made_connection)(id)
+        self._tell(self._log.was_connected if incoming else self._log.made_connection, id)
         self._gone.discard(id)
         self._look_around()
         link = self.network.link(id)
@@ -131,15 +138,15 @@ class CourseProcess:
         """A neighbor said something: the log first."""
         match message:
             case messages.Unchoke():
-                self._log.was_unchoked(id)
+                self._tell(self._log.was_unchoked, id)
             case messages.Choke():
-                self._log.was_choked(id)
+                self._tell(self._log.was_choked, id)
             case messages.Have(index=index):
-                self._log.received_have(id, index)
+                self._tell(self._log.received_have, id, index)
             case messages.Interested():
-                self._log.received_interested(id)
+                self._tell(self._log.received_interested, id)
             case messages.NotInterested():
-                self._log.received_not_interested(id)
+                self._tell(self._log.received_not_interested, id)
             case messages.Piece(index=index):
                 self._sources[index] = id
         link = self.network.link(id)
@@ -178,9 +185,10 @@ class CourseProcess:
             case StateChanged(state=State.DOWNLOADING | State.SEEDING) if not self.network.is_listening:
                 self._open()
             case PieceVerified(index=index):
-                self._log.downloaded_piece(self._sources.pop(index), index, self.swarm.store.have.count)
+                source, count = self._sources.pop(index), self.swarm.store.have.count
+                self._tell(self._log.downloaded_piece, source, index, count)
             case Completed():
-                self._log.downloaded_file()
+                self._tell(self._log.downloaded_file)
                 self._look_around()
 
     def _open(self) -> None:
@@ -200,8 +208,17 @@ class CourseProcess:
         self.network.connect_to_peer(id, peer.host, peer.port)
 
     def _chose(self, preferred: Collection[RemotePeer], optimistic: RemotePeer | None) -> None:
-        self._log.chose_preferred(map(_id, preferred))
-        self._log.chose_optimistic(None if optimistic is None else _id(optimistic))
+        self._tell(self._log.chose_preferred, map(_id, preferred))
+        self._tell(self._log.chose_optimistic, None if optimistic is None else _id(optimistic))
+
+    def _tell(self, say: Callable[..., None], *what: Any) -> None:
+        """Write a line into the log. Without a log there is no taking part."""
+        if self._is_over:
+            return
+        try:
+            say(*what)
+        except StorageError as error:
+            self._finish(error)
 
     # The end
 
@@ -221,7 +238,7 @@ class CourseProcess:
         elif not self._is_hopeless(missing):
             self._stop_giving_up()
         elif self._giving_up is None and not self._is_over:
-            self._giving_up = self._reactor.callLater(self._grace, self._give_up, missing)
+            self._giving_up = self._reactor.callLater(self._grace, self._give_up)
 
     def _is_hopeless(self, missing: set[int]) -> bool:
         """Whether only those who left lack the file, or a piece of it is with nobody who is here or still to come."""
@@ -240,8 +257,9 @@ class CourseProcess:
             self._giving_up.cancel()
             self._giving_up = None
 
-    def _give_up(self, missing: Collection[int]) -> None:
+    def _give_up(self) -> None:
         self._giving_up = None
+        missing = {peer.id for peer in self._info.peers} - self._complete
         self._finish(NeighborGone(f"without the file are still {', '.join(map(str, sorted(missing)))}"))
 
     def _finish(self, error: BaseException | None) -> None:
@@ -249,7 +267,7 @@ class CourseProcess:
             return
         self._is_over = True
         self._stop_giving_up()
-        ending = Deferred.fromCoroutine(self._end())
+        ending = self._ending.track(Deferred.fromCoroutine(self._end()))
         ending.addBoth(lambda outcome: self.finished.callback(outcome if error is None else Failure(error)))
 
     async def _end(self) -> None:

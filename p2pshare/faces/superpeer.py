@@ -7,6 +7,7 @@ from collections.abc import Callable
 from attrs import define, frozen
 
 from p2pshare.faces.news import News, NewsItem
+from p2pshare.faces.superpeer_batch import AT_ONCE, FileBatchFace
 from p2pshare.faces.superpeer_downloads import DownloadFace
 from p2pshare.faces.superpeer_files import FileFace
 from p2pshare.faces.superpeer_peers import PeerFace
@@ -25,6 +26,8 @@ class SuperpeerLimits:
 
     writes_per_second: float = 50.0
     write_burst: int = 1000
+    batches_per_second: float = 1.0  # of many files each
+    batch_burst: int = 50
     downloads_per_second: float = 20.0
     download_burst: int = 200
 
@@ -113,10 +116,13 @@ def routes(
     """
     limits = limits or SuperpeerLimits()
     writes = RateLimit(limits.writes_per_second, limits.write_burst)
+    batches = RateLimit(limits.batches_per_second, limits.batch_burst)
     downloads = RateLimit(limits.downloads_per_second, limits.download_burst)
+    files = FileFace(catalogue.shares, catalogue.nodes, news)
     return [
-        *PeerFace(catalogue.nodes, news).routes(writes),
-        *FileFace(catalogue.shares, catalogue.nodes, news).routes(writes),
+        *PeerFace(catalogue.nodes, news, AT_ONCE).routes(writes),
+        *files.routes(writes),
+        *FileBatchFace(files).routes(batches),
         *SearchFace(catalogue.shares).routes(),
         *DownloadFace(catalogue.shares, news, own).routes(downloads),
         *NetworkFace(catalogue, news, history, now).routes(),

@@ -58,6 +58,7 @@ class PeerRegistered:
     peer_id: str
     status: str = "success"
     message: str = "Peer registered successfully"
+    files_at_once: int = 1  # how many files /api/v1/files/register_all takes
 
 
 @frozen
@@ -83,6 +84,7 @@ class PeerFace:
 
     _nodes: Nodes
     _news: News
+    _files_at_once: int = 1
 
     def routes(self, rate: RateLimit) -> list[Route]:
         """
@@ -108,6 +110,16 @@ class PeerFace:
                 "Tell that a node is alive",
                 headers=PeerHeader,
                 refusals={404: "The node is unknown and has to register"},
+                rate=rate,
+                group="Nodes",
+            ),
+            Route(
+                "POST",
+                "/api/v1/peers/offline",
+                self.goodbye,
+                "Tell that a node is going",
+                headers=PeerHeader,
+                refusals={404: "The node is unknown"},
                 rate=rate,
                 group="Nodes",
             ),
@@ -141,11 +153,17 @@ class PeerFace:
             )
         )
         self._news.tell("peer_registered", PeerInfo.of(node))
-        return PeerRegistered(node.id)
+        return PeerRegistered(node.id, files_at_once=self._files_at_once)
 
     async def heartbeat(self, call: Call[None, None]) -> None:
         """To be told every 30 seconds; a node that is silent for two minutes is offline, until it is heard of again."""
         if await self._nodes.heard_from(call.headers.x_peer_id) is None:
+            raise Refused(404, PEER_NOT_FOUND)
+        self._news.stats_changed()
+
+    async def goodbye(self, call: Call[None, None]) -> None:
+        """Nobody is sent to the node from now on, until it is heard of again. Its files stay listed."""
+        if await self._nodes.left(call.headers.x_peer_id) is None:
             raise Refused(404, PEER_NOT_FOUND)
         self._news.stats_changed()
 

@@ -39,6 +39,10 @@ class Nodes:
         """Take note that a node is alive; fires with None when it is unknown and has to register."""
         return self._database.write(partial(_heard_from, public_id=node_id, now=self._now()))
 
+    def left(self, node_id: str) -> Deferred[Node | None]:
+        """Take a node for offline that says goodbye; fires with None when it is unknown."""
+        return self._database.write(partial(_left, public_id=node_id))
+
     def drop_silent(self, limit: float) -> Deferred[list[Node]]:
         """Take nodes for offline that were silent for more than ``limit`` seconds; fires with those."""
         return self._database.write(partial(_drop_silent, before=self._now() - limit))
@@ -102,6 +106,11 @@ def _id_for(connection: Connection, claim: NodeClaim) -> str:
 
 def _heard_from(connection: Connection, public_id: str, now: float) -> Node | None:
     connection.execute(update(node).where(node.c.public_id == public_id).values(last_seen=now, online=True))
+    return _get(connection, public_id)
+
+
+def _left(connection: Connection, public_id: str) -> Node | None:
+    connection.execute(update(node).where(node.c.public_id == public_id).values(online=False))
     return _get(connection, public_id)
 
 

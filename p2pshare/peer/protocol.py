@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 from typing import Protocol as Seam
 
 from attrs import define, field
+from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IDelayedCall, IPullProducer, IReactorTime
 from twisted.internet.protocol import Protocol, connectionDone
 from twisted.internet.tcp import Connection
@@ -15,6 +17,7 @@ from zope.interface import implementer
 
 from p2pshare.addresses import Address
 from p2pshare.errors import RemoteWireError
+from p2pshare.peer.greeting import Greeting
 from p2pshare.peer.limiter import Allowance
 from p2pshare.peer.limits import Commons
 from p2pshare.peer.outbox import Block, BlockSource, Outbox
@@ -67,7 +70,7 @@ class PeerListener(Seam):
         """An admitted peer's connection is gone."""
 
 
-Route = Callable[[bep3.Handshake], PeerListener | None]
+Route = Callable[[bep3.Handshake], "PeerListener | Deferred[Any] | None"]  # a Deferred: its torrent has to wake first
 
 
 @implementer(IPullProducer)
@@ -96,7 +99,7 @@ class PeerProtocol(Protocol):
     _wire: WireSession | None = field(init=False, default=None)
     _outbox: Outbox | None = field(init=False, default=None)
     _download: Allowance = field(init=False, factory=Allowance)
-    _early: bytes = field(init=False, default=b"")  # a handshake that is not whole yet: < 68 bytes and one read
+    _greeting: Greeting = field(init=False, factory=Greeting)
     _speech: Speech = field(init=False)
     _holds: set[str] = field(init=False, factory=set)  # why reading is paused
     _deadline: IDelayedCall | None = field(init=False, default=None)
@@ -312,15 +315,27 @@ class PeerProtocol(Protocol):
             self._outbox.close()
 
     def _greet(self, data: bytes) -> None:
-        """Gather the other side's handshake; anything that cannot become one closes at its first wrong byte."""
-        early = self._early = self._early + data
-        prefix = bep3.PROTOCOL_PREFIX
-        if early[: len(prefix)] != prefix[: len(early)]:
-            raise RemoteWireError("not a BitTorrent handshake")
-        if len(early) < bep3.HANDSHAKE_SIZE:
+        """Find out which swarm the other side's handshake is for, once it is whole."""
+        handshake = self._greeting.take(data)
+        if handshake is None or "torrent" in self._holds:  # in which case more was read before we paused
             return
-        handshake = bep3.decode_handshake(early[: bep3.HANDSHAKE_SIZE])
         listener = self._dialled or self._route(handshake)
+        if isinstance(listener, Deferred):
+            self.hold("torrent")
+            listener.addCallback(self._ready, handshake)
+            listener.addErrback(lambda failure: self.log.failure("a torrent cannot be made ready", failure))
+        else:
+            self._meet(listener, handshake)
+
+    def _ready(self, listener: PeerListener | None, handshake: bep3.Handshake) -> None:
+        if self._closing is None:
+            try:
+                self._meet(listener, handshake)
+            except RemoteWireError as error:
+                self.abort(str(error))
+            self.release("torrent")
+
+    def _meet(self, listener: PeerListener | None, handshake: bep3.Handshake) -> None:
         if listener is None or handshake.info_hash != listener.info_hash:
             raise RemoteWireError("the handshake names a torrent that is not here")
         wire = listener.welcome(self, handshake)
@@ -329,10 +344,9 @@ class PeerProtocol(Protocol):
         if wire is None:
             raise RemoteWireError("not admitted")
         self._drop_deadline()
-        self._early = b""
         self._join(listener, wire)
-        if len(early) > bep3.HANDSHAKE_SIZE and self._closing is None:
-            self._receive(wire, early[bep3.HANDSHAKE_SIZE :])
+        if (rest := self._greeting.rest()) and self._closing is None:
+            self._receive(wire, rest)
 
     def _join(self, listener: PeerListener, wire: WireSession) -> None:
         upload, self._download = listener.allowances()

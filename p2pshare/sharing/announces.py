@@ -85,6 +85,15 @@ class SeedAnnounces(Service):
                 self._leaving[info_hash] = None
             self._schedule()
 
+    def retry(self) -> None:
+        """The tracker is known to be there again, if it was away: do not wait any longer."""
+        if self._failures:
+            self._failures, self._rest_until = 0, 0.0
+            for info_hash in self._ours - self._known - self._asking.keys():
+                self._due_at.pop(info_hash, None)
+                self._fresh[info_hash] = None
+            self._schedule()
+
     def startService(self) -> None:
         super().startService()
         self._schedule()
@@ -205,10 +214,12 @@ class SeedAnnounces(Service):
                 self.log.failure("taking peers from a tracker")  # the announces must go on
 
     def _failed(self, info_hash: bytes, event: Event | None, reason: str) -> None:
-        """Nobody there: that is so for all torrents."""
-        self._failures += 1
-        wait = pause(self._failures, None, self._settings, self._random)
-        self._rest_until = self._clock.seconds() + wait
+        """Nobody there: that is so for all torrents, and for those under way at the same time it is no more news."""
+        now = self._clock.seconds()
+        if now >= self._rest_until:
+            self._failures += 1
+            self._rest_until = now + pause(self._failures, None, self._settings, self._random)
+        wait = self._rest_until - now
         self._complain(reason)
         if info_hash in self._ours and event is not Event.STOPPED:
             if event is Event.STARTED:

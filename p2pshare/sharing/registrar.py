@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Protocol, TypeVar
 
 from attrs import define, field, frozen
@@ -62,6 +62,7 @@ class Registrar(Service):
     _clock: IReactorTime
     _told: Told | None = None  # None: nothing outlives the process
     _pace: Pace = field(factory=Pace)
+    on_welcome: Callable[[], object] = field(init=False, default=lambda: None)  # told: the index is there, and knows us
     id: str | None = field(init=False, default=None)
     trouble: str | None = field(init=False, default=None)
     refused: dict[str, str] = field(init=False, factory=dict)
@@ -171,11 +172,13 @@ class Registrar(Service):
     async def _join(self) -> None:
         count = len(self._library.files)
         welcome = await self._listing.join(count)
-        if welcome.id != self.id:
-            self.log.info("registered with the index as {id}", id=welcome.id)
-            self._notices.start_over()
+        is_new = welcome.id != self.id
         self.id, self._at_once, self._count = welcome.id, welcome.files_at_once, count
         self._beat_due = self._clock.seconds() + self._pace.heartbeat
+        if is_new:
+            self.log.info("registered with the index as {id}", id=welcome.id)
+            self._notices.start_over()
+            self.on_welcome()
 
     async def _beat(self, owner: str) -> None:
         if not await self._listing.say_alive(owner):

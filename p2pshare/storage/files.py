@@ -21,6 +21,7 @@ from p2pshare.storage.folder import ContentFolder
 from p2pshare.storage.layout import FileNames, file_names
 from p2pshare.storage.refusals import is_passing, storage_error
 from p2pshare.storage.signatures import Signature
+from p2pshare.storage.volume import Volume
 
 # What preadv says where RWF_NOWAIT is not known: some filesystems, old kernels.
 _NO_NOWAIT = frozenset({errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL})
@@ -56,6 +57,7 @@ class ContentFiles:
     places: list[Place] = field(init=False)
     disk: Disk = field(init=False)
     descriptors: Descriptors = field(init=False)
+    volume: Volume = field(init=False)
     signatures: dict[int, Signature] = field(init=False, factory=dict)  # how each was when last known to be right
     altered: set[int] = field(init=False, factory=set)  # files under their final name that somebody else wrote to
     _sized: set[int] = field(init=False, factory=set)  # files whose .part has had its length set
@@ -70,6 +72,7 @@ class ContentFiles:
         self.places = [Place.PAD if entry.pad else Place.MISSING for entry in self._metainfo.files]
         self.disk = self.folder.disk
         self.descriptors = Descriptors(self._open_file, disk=self.disk)
+        self.volume = Volume(self.disk, self.folder.path)
 
     def path(self, file: int) -> str:
         """Spell where a file lies now, for people."""
@@ -102,17 +105,24 @@ class ContentFiles:
         Bytes that belong to a file under its final name are compared, not written: a piece that it shares with an
         unfinished file can be fetched again without touching it.
         """
+        spans = self.geometry.spans(piece, 0, len(content))
+        if len(spans) == 1:
+            self._write_span(spans[0], content)
+            return
         begin = 0
-        for span in self.geometry.spans(piece, 0, len(content)):
-            view = content[begin : begin + span.length]
-            begin += span.length
-            place = self.places[span.file]
-            if place is Place.FINAL:
-                self._compare(span, view)
-            elif place is not Place.PAD:
-                borrowed = self.descriptors.borrowed(span.file, writable=True)
-                with self.explained(span.file), borrowed as fd, self._writing:
-                    write_exactly(fd, view, span.offset, pwrite=self.disk.pwrite)
+        with self.folder.keeping():
+            for span in spans:
+                self._write_span(span, content[begin : begin + span.length])
+                begin += span.length
+
+    def _write_span(self, span: FileSpan, view: memoryview) -> None:
+        place = self.places[span.file]
+        if place is Place.FINAL:
+            self._compare(span, view)
+        elif place is not Place.PAD:
+            borrowed = self.descriptors.borrowed(span.file, writable=True)
+            with self.explained(span.file), borrowed as fd, self._writing:
+                write_exactly(fd, view, span.offset, pwrite=self.disk.pwrite)
 
     def read(self, piece: int, begin: int, view: memoryview) -> None:
         """
@@ -181,6 +191,7 @@ class ContentFiles:
     def close(self) -> None:
         """Close all files. A later read or write opens them again."""
         self.descriptors.close()
+        self.volume.close()
 
     def try_writing(self, file: int) -> None:
         """Open an unfinished file for writing, made and sized if it is not there; write nothing."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import stat
+import threading
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,8 +18,15 @@ from p2pshare.storage.layout import Parts
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 # O_NONBLOCK: a FIFO that somebody planted must not hold up the thread that opens it; regular files ignore it.
 _BELOW = os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+_MOST_KEPT = 8  # folders, each a descriptor, that one thread keeps open
 # What link() says where there are no hard links (FAT, some network and user-space filesystems).
 _NO_HARD_LINKS = frozenset({errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK})
+
+
+class _Kept(threading.local):
+    """Folders that this thread keeps open; None: none, each step opens its own."""
+
+    folders: dict[Parts, int] | None = None
 
 
 @frozen
@@ -35,6 +43,25 @@ class ContentFolder:
 
     path: Path
     disk: Disk = field(kw_only=True, default=OS_DISK)
+    _kept: _Kept = field(init=False, factory=_Kept, eq=False, repr=False)
+
+    @contextmanager
+    def keeping(self) -> Iterator[None]:
+        """
+        Keep folders open that are reached meanwhile by this thread, for one job that has many files in few of them.
+
+        Not for longer: who puts another folder in the place of one would not be noticed.
+        """
+        if self._kept.folders is not None:
+            yield
+            return
+        kept = self._kept.folders = {}
+        try:
+            yield
+        finally:
+            self._kept.folders = None
+            for fd in kept.values():
+                self.disk.close(fd)
 
     def full(self, parts: Parts) -> str:
         """Spell a path for people and error messages."""
@@ -154,17 +181,28 @@ class ContentFolder:
     @contextmanager
     def _parent(self, parts: Parts, *, create: bool) -> Iterator[int]:
         """Hold the folder of a file open, reached step by step."""
+        kept = self._kept.folders
+        if kept is not None and (known := kept.get(parts[:-1])) is not None:
+            yield known
+            return
         with self._blaming(()):
             fd = open_folder(self.disk, self.path) if create else self.disk.open(self.path, _FOLDER)
+        is_reached = False
         try:
             for depth in range(1, len(parts)):
                 with self._blaming(parts[:depth]):
                     below = self._enter(fd, parts[depth - 1], create=create)
                 self.disk.close(fd)
                 fd = below
+            is_reached = True
             yield fd
         finally:
-            self.disk.close(fd)
+            if not is_reached or kept is None:
+                self.disk.close(fd)
+            else:
+                kept[parts[:-1]] = fd
+                if len(kept) > _MOST_KEPT:  # files come folder by folder: the oldest is the one to miss least
+                    self.disk.close(kept.pop(next(iter(kept))))
 
     @contextmanager
     def _blaming(self, parts: Parts) -> Iterator[None]:

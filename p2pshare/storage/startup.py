@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 
 from attrs import define, field
 
@@ -13,6 +13,7 @@ from p2pshare.storage.files import ContentFiles, Place
 from p2pshare.storage.resume import ResumeData
 from p2pshare.storage.safe_files import SafeFiles
 from p2pshare.storage.serving import Serving
+from p2pshare.storage.signatures import Signature
 from p2pshare.storage.survey import prepare, survey
 from p2pshare.storage.tally import FileTally
 from p2pshare.storage.trust import Trust, insist_on_disk, weigh
@@ -31,6 +32,7 @@ class Startup:
     _serving: Serving
     _resume: ResumeData | None
     _is_broken_off: Callable[[], bool]
+    _vouched: Mapping[int, Signature] | None = None  # see PieceStore
     _is_first: bool = field(init=False, default=True)
 
     async def check(self, progress: Progress | None, writable: bool) -> None:
@@ -63,6 +65,8 @@ class Startup:
     async def _recover(self, writable: bool) -> Trust | None:
         """Find out what the last process knew; only once, as who checks again wants everything looked at."""
         is_first, self._is_first = self._is_first, False
+        if is_first and not writable and self._vouched is not None and self._vouched == self._files.signatures:
+            return Trust(frozenset(range(self._metainfo.num_pieces)), frozenset(), frozenset())
         if self._resume is None:
             return None
         if not is_first:

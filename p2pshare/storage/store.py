@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Coroutine, Sequence
+from collections.abc import Callable, Collection, Coroutine, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -24,6 +24,7 @@ from p2pshare.storage.proof import Proof
 from p2pshare.storage.resume import Durability, ResumeData
 from p2pshare.storage.sealing import Sealed, judge
 from p2pshare.storage.serving import Serving
+from p2pshare.storage.signatures import Signature
 from p2pshare.storage.startup import Startup
 from p2pshare.storage.tally import FileTally
 from p2pshare.storage.workers import Run
@@ -49,6 +50,9 @@ class PieceStore:
     _memory_limit: int = field(kw_only=True, default=MEMORY_LIMIT)
     _durability: Durability | None = field(kw_only=True, default=None)  # None: after a crash everything is hashed
     _disk: Disk = field(kw_only=True, default=OS_DISK)
+    # By file: how it looked when somebody else found all its pieces right. If every file still looks so, the first
+    # check of content that is only read hashes nothing.
+    _vouched: Mapping[int, Signature] | None = field(kw_only=True, default=None)
     geometry: Geometry = field(init=False)
     have: Bitfield = field(init=False)
     failed: StorageError | None = field(init=False, default=None)  # why nothing more is sealed
@@ -96,6 +100,7 @@ class PieceStore:
             self._serving,
             self._resume,
             lambda: self._closing,
+            self._vouched,
         )
 
     @property

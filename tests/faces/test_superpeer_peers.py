@@ -38,7 +38,8 @@ class RegisterTests(SuperpeerCase):
         )
         self.assertEqual(reply.status, 200)
         self.assertEqual(
-            self.read(reply), {"status": "success", "peer_id": "p1", "message": "Peer registered successfully"}
+            self.read(reply),
+            {"status": "success", "peer_id": "p1", "message": "Peer registered successfully", "files_at_once": 200},
         )
         self.assertEqual(
             self.value_of("/api/v1/peers"),
@@ -194,6 +195,16 @@ class HeartbeatTests(SuperpeerCase):
         reply = self.beat("p1")
         self.assertEqual((reply.status, reply.body), (200, b""))
         self.assertEqual(datetime.fromisoformat(self.peers()["p1"]["last_seen"]).timestamp(), TODAY + 10)
+
+    def test_goodbye(self) -> None:
+        """A node that says goodbye is offline at once, stays listed, and is back with its next heartbeat."""
+        self.refused(self.ask("POST", "/api/v1/peers/offline", "X-Peer-ID: p1"), 404)
+        self.register_peer("p1")
+        reply = self.ask("POST", "/api/v1/peers/offline", "X-Peer-ID: p1")
+        self.assertEqual((reply.status, reply.body), (200, b""))
+        self.assertFalse(self.peers()["p1"]["is_online"])
+        self.beat("p1")
+        self.assertTrue(self.peers()["p1"]["is_online"])
 
     def test_s2_4_silence(self) -> None:
         """A node silent for 120 s is offline at the next look, and back with its next heartbeat."""

@@ -164,6 +164,39 @@ class SeedAnnouncesTests(SynchronousTestCase):
         self.run_for(70, 0.5)
         self.assertEqual((len(self.said()), self.announces.trouble), (20, None))
 
+    def test_failing_together(self) -> None:
+        """Four that fail at the same time are one failure."""
+        asking: list[Deferred[AnnounceResponse]] = []
+
+        def ask(_: AnnounceRequest) -> Deferred[AnnounceResponse]:
+            asking.append(Deferred())
+            return asking[-1]
+
+        self.tracker.outcome = ask
+        self.start(*range(20))
+        self.run_for(1)
+        for announce in asking[:]:
+            announce.errback(TrackerUnreachable("nobody there"))
+        self.said()
+        self.run_for(14)
+        self.assertEqual(self.said(), [])
+        self.run_for(1.2)
+        self.assertGreater(len(self.said()), 0)
+
+    def test_retry(self) -> None:
+        """Once the tracker is known to be there again, nobody waits for the end of the pause."""
+        self.outcome = TrackerUnreachable("nobody there")
+        self.start(*range(5))
+        self.run_for(50, 0.5)
+        self.said()
+        self.outcome = AnnounceResponse(1800)
+        self.announces.retry()
+        self.run_for(1)
+        self.assertEqual(sorted(self.said()), [(number, Event.STARTED) for number in range(5)])
+        self.announces.retry()
+        self.run_for(100, 1.0)
+        self.assertEqual(self.said(), [])
+
     def test_refused(self) -> None:
         """One torrent that the tracker refuses is left alone for a while; the others go on."""
         self.tracker.outcome = lambda request: (

@@ -187,6 +187,17 @@ class HeartbeatTests(RegistrarCase):
         self.run_for(31)
         self.assertEqual((list(self.index.nodes), self.index.names()), (["peer_00000000001"], ["b", "c"]))
 
+    def test_welcome(self) -> None:
+        """Whoever wants to know that the index is there is told with the registration, and again after a loss."""
+        registrar = self.start()
+        told: list[str | None] = []
+        registrar.on_welcome = lambda: told.append(registrar.id)
+        self.run_for(60)
+        self.assertEqual(told, [])
+        self.index.forget()
+        self.run_for(31)
+        self.assertEqual(told, ["peer_00000000001"])
+
     def test_down_for_a_while(self) -> None:
         """An index that was away and forgot nothing is told only what is new."""
         self.share("a")

@@ -182,6 +182,26 @@ class SimDisk:
             node.kept_mtime = node.mtime
             node.mtimes.clear()
 
+    def can_sync_all(self, fd: int) -> bool:
+        return True
+
+    def sync_all(self, fd: int) -> None:
+        self._node("sync_all", fd)
+        if "sync_all" not in self.deaf:
+            self._keep_below(self.root)
+
+    def _keep_below(self, folder: SimFolder) -> None:
+        for change in folder.unsynced:
+            change(folder.kept)
+        folder.unsynced.clear()
+        for node in folder.names.values():
+            if isinstance(node, SimFolder):
+                self._keep_below(node)
+            else:
+                self._keep(node)
+                node.kept_mtime = node.mtime
+                node.mtimes.clear()
+
     def forget(self, fd: int, offset: int, length: int) -> None:
         file = self._file_of("forget", fd)
         if file.doomed:  # what the system believed to be written is read from the platter again
