@@ -215,7 +215,8 @@ def live(seed: int, *, strict: bool, lives: int = 3, refusals: bool = False, dro
         end = random.choice(("cut", "cut", "kill", "close"))
         disk.cut_at = disk.calls + random.randint(1, 400) if end != "close" else None
         if refusals and random.random() < 0.5:
-            disk.refusals.append(("fdatasync", 5))
+            disk.refusals.append((random.choice(("fdatasync", "sync_all")), 5))
+        wholesale_refused = ("sync_all", 5) in disk.refusals
         try:
             run.fetch(random.randint(0, THING.num_pieces))
             run.finish()
@@ -228,6 +229,8 @@ def live(seed: int, *, strict: bool, lives: int = 3, refusals: bool = False, dro
         except PowerCut:
             pass
         disk.cut_at, disk.is_dead = None, False
+        # The last sync of an orderly end may be the one that failed: then nobody is told, and the next start looks.
+        has_failed = has_failed or (wholesale_refused and not disk.refusals)
         failed = run.store.failed is not None
         had = run.vouched & set(run.store.have)  # what it found lost itself, it has taken back
         if end == "close" and not failed:

@@ -186,17 +186,19 @@ class SimDisk:
         return True
 
     def sync_all(self, fd: int) -> None:
-        self._node("sync_all", fd)
-        if "sync_all" not in self.deaf:
-            self._keep_below(self.root)
-
-    def _keep_below(self, folder: SimFolder) -> None:
-        for change in folder.unsynced:
-            change(folder.kept)
-        folder.unsynced.clear()
-        for node in folder.names.values():
+        try:
+            self._node("sync_all", fd)
+        except OSError:  # told once, marked clean, gone
+            for node in _all_below(self.root):
+                if isinstance(node, SimFile):
+                    node.doomed += node.unsynced
+                    node.unsynced.clear()
+            raise
+        for node in _all_below(self.root):
             if isinstance(node, SimFolder):
-                self._keep_below(node)
+                for change in node.unsynced:
+                    change(node.kept)
+                node.unsynced.clear()
             else:
                 self._keep(node)
                 node.kept_mtime = node.mtime
@@ -294,6 +296,13 @@ class SimDisk:
                 raise _error(errno.ENOTDIR, path)
             folder = below
         return folder, name
+
+
+def _all_below(folder: SimFolder) -> list[SimFile | SimFolder]:
+    found: list[SimFile | SimFolder] = [folder]
+    for node in folder.names.values():
+        found += _all_below(node) if isinstance(node, SimFolder) else [node]
+    return found
 
 
 def _status(node: SimFile | SimFolder) -> os.stat_result:

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from p2pshare.storage import resume_log
+from p2pshare.storage import resume_log, safe_files
 from p2pshare.storage.exact import write_exactly
 from p2pshare.storage.files import ContentFiles, Place
 from p2pshare.storage.folder import ContentFolder
@@ -21,6 +21,7 @@ from p2pshare.storage.safe_files import SafeFiles
 from p2pshare.storage.signatures import Signature
 from p2pshare.storage.state_files import BACKUP, SNAPSHOT, StateFiles
 from tests.storage.power import Violation, live
+from tests.storage.sim_disk import SimDisk
 
 TRIES = 600  # seeds until a mistake must have been found
 
@@ -44,6 +45,25 @@ class PowerLossTests(SynchronousTestCase):
     @given(st.integers(min_value=0), st.booleans(), st.booleans())
     def test_f92_disk_that_fails_to_keep(self, seed: int, strict: bool, dropping: bool) -> None:
         """The same with a disk that fails once to keep what it was given, and forgets that it did."""
+        live(seed, strict=strict, refusals=True, dropping=dropping)
+
+
+class WholeVolumeTests(SynchronousTestCase):
+    """The same, where every commit is of so many files that all of the disk is made safe at once."""
+
+    def setUp(self) -> None:
+        self.patch(safe_files, "MANY", 1)
+
+    @settings(max_examples=120, deadline=None)
+    @given(st.integers(min_value=0), st.booleans(), st.booleans())
+    def test_f102_many_files(self, seed: int, strict: bool, dropping: bool) -> None:
+        """What was promised holds."""
+        live(seed, strict=strict, dropping=dropping)
+
+    @settings(max_examples=120, deadline=None)
+    @given(st.integers(min_value=0), st.booleans(), st.booleans())
+    def test_f92_many_files(self, seed: int, strict: bool, dropping: bool) -> None:
+        """Also with a disk that fails once to keep what it was given."""
         live(seed, strict=strict, refusals=True, dropping=dropping)
 
 
@@ -78,6 +98,12 @@ class MutantTests(SynchronousTestCase):
     def test_data_is_not_synced(self) -> None:
         """The sync of data files is left out."""
         self.patch(SafeFiles, "sync", sign)
+        self.assert_found("I2", strict=False)
+
+    def test_all_of_the_disk_is_not_synced(self) -> None:
+        """The sync of all of the disk, which stands for that of many files, is left out."""
+        self.patch(safe_files, "MANY", 1)
+        self.patch(SimDisk, "sync_all", lambda disk, fd: None)
         self.assert_found("I2", strict=False)
 
     def test_record_is_not_synced(self) -> None:
