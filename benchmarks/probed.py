@@ -22,11 +22,15 @@ from typing import Any
 
 from attrs import define, field
 
+import p2pshare
+from twisted import internet as reactors
+
 PERIOD = 0.005  # s
 STALL = 0.02  # s without a turn that are worth asking why
 MOST_SAMPLES = 120_000  # ten minutes
 MOST_PLACES = 200
-_OURS = ("p2pshare/", "twisted/internet/")
+# Where they are installed, and what is left of their paths: a checkout may be called anything.
+_OURS = {f"{Path(p2pshare.__file__).parent}/": "", f"{Path(reactors.__file__).parent}/": "twisted/internet/"}
 
 
 @define(eq=False)
@@ -93,10 +97,9 @@ def where(frame: FrameType) -> str:
     """Say where a thread is: its innermost functions of ours, the last one first."""
     calls = []
     for called in reversed(traceback.extract_stack(frame)):
-        for part in _OURS:
-            _, found, name = called.filename.rpartition(part)
-            if found:
-                calls.append(f"{part if part.startswith('t') else ''}{name}:{called.lineno} {called.name}")
+        for folder, shown in _OURS.items():
+            if called.filename.startswith(folder):
+                calls.append(f"{shown}{called.filename.removeprefix(folder)}:{called.lineno} {called.name}")
     return " < ".join(calls[:5]) or "elsewhere"
 
 
