@@ -20,6 +20,8 @@ from p2pshare.course.event_log import open_event_log
 from p2pshare.course.layout import check_start, read_config
 from p2pshare.course.networking import TCPEndpoints
 from p2pshare.course.process import CourseProcess, NeighborGone
+from p2pshare.course.ranking import find_ranking
+from p2pshare.policy.strategies import STRATEGIES
 from p2pshare.storage.workers import Workers
 
 GRACE = 2  # unchoking intervals
@@ -44,7 +46,21 @@ GRACE = 2  # unchoking intervals
     help="How long a neighbor that left without the file is waited for, once all others have it. "
     "Default: two unchoking intervals.",
 )
-def command(peer_id: int, folder: Path, grace: float | None) -> None:
+@click.option(
+    "--choker",
+    default="fastest",
+    show_default=True,
+    metavar="NAME",
+    help="How neighbors are preferred: fastest (the assignment's), proportional, or one that is installed.",
+)
+@click.option(
+    "--picker",
+    type=click.Choice(sorted(STRATEGIES)),
+    default="random",
+    show_default=True,
+    help="Which piece to ask for next; the assignment's is random.",
+)
+def command(peer_id: int, folder: Path, grace: float | None, choker: str, picker: str) -> None:
     """
     Take part in the swarm of this folder as the peer PEERID, until all peers have the file.
 
@@ -53,22 +69,24 @@ def command(peer_id: int, folder: Path, grace: float | None) -> None:
     """
     common, info = read_config(folder)
     check_start(folder, common, info.of(peer_id))
+    rank = find_ranking(choker)
     show_warnings()
     patience = GRACE * common.unchoking_interval if grace is None else grace
-    run(lambda reactor: take_part(reactor, folder, common, info, peer_id, patience))
+    run(lambda reactor: take_part(reactor, folder, common, info, peer_id, grace=patience, picker=picker, rank=rank))
 
 
-async def take_part(reactor: Any, folder: Path, common: Common, info: PeerInfo, own: int, grace: float) -> None:
+async def take_part(reactor: Any, folder: Path, common: Common, info: PeerInfo, own: int, **how: Any) -> None:
     """
     Be one peer, until it is over or this is cancelled; then leave in order.
 
+    :param how: what a CourseProcess can be told about grace and strategies.
     :raise Ended: a neighbor is gone for good.
     :raise P2PShareError: it cannot go on: the port is taken, the disk refuses.
     """
     log = open_event_log(folder, own, datetime.now)
     workers = Workers(reactor, name="course")
     process = CourseProcess(
-        *(common, info, own, folder, reactor, TCPEndpoints(reactor), Random(), workers.run, log), grace=grace
+        *(common, info, own, folder, reactor, TCPEndpoints(reactor), Random(), workers.run, log), **how
     )
     try:
         process.start()

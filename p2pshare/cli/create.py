@@ -37,7 +37,7 @@ from p2pshare.storage import create as storage
     epilog=examples(
         "p2pshare create big.iso -t http://localhost:8000/announce",
         "p2pshare create photos/ -t http://a.example/announce,http://b.example/announce -o /tmp/",
-        "p2pshare --tracker http://localhost:8000/api/tracker create big.iso",
+        "p2pshare --tracker http://localhost:8000/api/tracker create big.iso --seed",
         "P2PSHARE_TRACKER=http://localhost:8000/announce p2pshare create big.iso --json",
     ),
 )
@@ -51,6 +51,7 @@ from p2pshare.storage import create as storage
 @click.option("-w", "--web-seed", "web_seeds", type=WebSeed(), multiple=True, help="URL of the content; repeatable.")
 @click.option("-d", "--no-date", is_flag=True, help="Leave the date out: same content, same torrent file.")
 @click.option("-f", "--force", is_flag=True, help="Overwrite a torrent file that says something else.")
+@click.option("--seed", is_flag=True, help="Then seed it until Ctrl-C.")
 @json_option("Print JSON, one object a line: progress, then what `show --json` prints.")
 @quiet_option
 @click.pass_context
@@ -66,6 +67,7 @@ def command(
     web_seeds: tuple[str, ...],
     no_date: bool,
     force: bool,
+    seed: bool,
     as_json: bool,
     quiet: bool,
 ) -> None:
@@ -99,7 +101,8 @@ def command(
         metainfo = storage.create(path, settings, shown)
     if not _is_there(target, metainfo):
         _write(target, dump(metainfo), force)
-    if services := faces(named):
+    services = faces(named)
+    if services and not seed:
         enter(services, metainfo)
     if as_json:
         write_json({"event": "complete", "file": str(target), **as_object(metainfo)})
@@ -108,6 +111,10 @@ def command(
         click.echo(f"Torrent    {printable(str(target))}")
         if not metainfo.announce_tiers:
             click.echo("It names no tracker, so nobody will find its peers; give one with -t URL.", err=True)
+    if seed:
+        from p2pshare.cli.create_seed import enter_and_seed  # late: it needs Twisted
+
+        enter_and_seed(ctx, metainfo, path, services, mode(as_json, quiet))
 
 
 def _target(output: str | None, name: str) -> Path:

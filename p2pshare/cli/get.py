@@ -19,6 +19,7 @@ from p2pshare.cli.attempt import NobodyThere, attempt
 from p2pshare.cli.download import PeerAddress, SeedUntil
 from p2pshare.cli.exits import Ended, ExitCode
 from p2pshare.cli.file_agent import file_agent
+from p2pshare.cli.foreign_torrent import without_ways_home
 from p2pshare.cli.found import FoundFile
 from p2pshare.cli.leaving import STOP_WITHIN, leave_within
 from p2pshare.cli.notices import notes, show_warnings
@@ -97,7 +98,7 @@ def command(
 ) -> None:
     """
     Fetch what is known at an index by an id, an info hash, a SHA-256 or its exact name, or a torrent by its file or
-    URL.
+    URL. What has a slash in it is a file.
 
     Whatever has a torrent comes from its swarm. Where there is none, or nobody is there, the file comes over HTTP from
     an owner that the index names; an interrupted download goes on where it was. Nothing gets its name before it is
@@ -106,6 +107,7 @@ def command(
     Exit codes: 1 when there is no such thing, 2 when a name means several, 3 and 4 when nothing comes, 6 when what
     comes is not what the index says.
     """
+    given = read_torrent(wanted) if _is_path(wanted) else None
     show_warnings()
     make_monotonic(installed)
     fetching = Fetching(
@@ -117,10 +119,10 @@ def command(
         {"port": port, "bind": bind, "limit_up": limit_up, "limit_down": limit_down},
         mode(as_json, quiet),
     )
-    if _is_torrent_file(wanted):
-        content = read_torrent(wanted)
+    if given is not None:
+        content = given
         _run(lambda reactor: fetching.from_swarm(reactor, content, None))
-    elif wanted.lower().startswith(("http://", "https://")):
+    elif _is_url(wanted):
         _run(lambda reactor: fetching.from_url(reactor, wanted))
     else:
         base = chosen_index(ctx, index, trackers)
@@ -137,9 +139,15 @@ def _run(task: Callable[[Any], Coroutine[Deferred[Any], Any, None]]) -> None:
     leave_within(STOP_WITHIN, None)
 
 
-def _is_torrent_file(wanted: str) -> bool:
-    """Whether a file is meant; one that merely has the name of a content in the index is not."""
-    return (wanted.endswith(".torrent") or os.sep in wanted) and os.path.isfile(wanted)
+def _is_url(wanted: str) -> bool:
+    return wanted.lower().startswith(("http://", "https://"))
+
+
+def _is_path(wanted: str) -> bool:
+    """Whether a torrent file is meant; a file that merely has the name of a content in the index is not."""
+    if _is_url(wanted):
+        return False
+    return os.sep in wanted or (wanted.endswith(".torrent") and os.path.isfile(wanted))
 
 
 @define(eq=False)
@@ -161,8 +169,9 @@ class Fetching:
         file = wanted.file
         can_be_sent = file is not None and SHA256.fullmatch(file.hash) is not None
         if wanted.torrent is not None:
+            torrent = await without_ways_home(reactor, index.base, wanted.torrent)
             try:
-                await self.from_swarm(reactor, wanted.torrent, self._patience if can_be_sent else None)
+                await self.from_swarm(reactor, torrent, self._patience if can_be_sent else None)
                 return
             except NobodyThere:
                 if can_be_sent:

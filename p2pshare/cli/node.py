@@ -22,7 +22,7 @@ TORRENT_COLUMNS = (
     Column("NAME", is_flexible=True),
     Column("STATE"),
     Column("DONE", is_number=True),
-    Column("SIZE", is_number=True),
+    Column("SIZE", is_number=True, is_extra=True),
     Column("DOWN", is_number=True),
     Column("UP", is_number=True),
     Column("PEERS", is_number=True),

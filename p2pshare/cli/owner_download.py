@@ -272,7 +272,7 @@ class _Body(Protocol):
             self._timer.cancel()
         transport: Any = self.transport
         if transport is not None:
-            transport.abortConnection() if hasattr(transport, "abortConnection") else transport.loseConnection()
+            transport.loseConnection()
 
 
 class _Unread(Protocol):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -42,22 +43,28 @@ def faces(tiers: Tiers) -> list[str]:
     return list(dict.fromkeys(f"{parts.scheme}://{parts.netloc}" for parts in named))
 
 
-def enter(bases: list[str], content: Metainfo) -> None:
+def enter(bases: Sequence[str], content: Metainfo) -> None:
     """
     Enter a torrent at each of these services. Runs the reactor; once in a process.
 
-    :raise Ended: one does not answer, or does not take it.
+    :raise Ended: see :func:`upload`.
     """
     from p2pshare.cli.running import run  # late: most torrents are made without any network
-    from p2pshare.cli.sending import TORRENT, Parcel, send
+
+    run(lambda reactor: upload(reactor, bases, content))
+
+
+async def upload(reactor: Any, bases: Sequence[str], content: Metainfo) -> None:
+    """
+    Enter a torrent at each of these services.
+
+    :raise Ended: one does not answer, or does not take it.
+    """
+    from p2pshare.cli.sending import TORRENT, Parcel, send  # late as well
 
     parcel = Parcel(TORRENT, dump(content))
-
-    async def upload(reactor: Any) -> None:
-        for base in bases:
-            try:
-                await send(reactor, base, "PUT", f"{PATH}/torrents/{content.info_hash.hex()}", parcel)
-            except IndexRefused as error:
-                raise Ended(f"{base}: does not take the torrent: {error}", ExitCode.ERROR) from error
-
-    run(upload)
+    for base in bases:
+        try:
+            await send(reactor, base, "PUT", f"{PATH}/torrents/{content.info_hash.hex()}", parcel)
+        except IndexRefused as error:
+            raise Ended(f"{base}: does not take the torrent: {error}", ExitCode.ERROR) from error

@@ -9,10 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import click
+from attrs import evolve
 from click.core import ParameterSource
 from twisted.application.service import IService
 from twisted.internet import reactor
 from twisted.internet.defer import CancelledError, Deferred, maybeDeferred
+from twisted.logger import Logger
 from twisted.python.usage import UsageError
 
 from p2pshare.addresses import Address
@@ -28,6 +30,7 @@ from p2pshare.daemons.files import allow_many_files
 from p2pshare.discovery.index_client import index_url
 from p2pshare.web.token import make_or_read_token
 
+_log = Logger()
 _EVERYWHERE = ("0.0.0.0", "::")
 _LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
@@ -75,31 +78,37 @@ def command(
     make_monotonic(reactor)
     allow_many_files()
 
-    def peer_at(base: str) -> IService:
-        return peer.makeService(read_options(peer.Options(), {"share": folder, "index": base, **more}))
+    def peer_at(base: str, token: str | None) -> IService:
+        options = read_options(peer.Options(), {"share": folder, "index": base, **more})
+        if token is not None:
+            share = evolve(options.settings.share, index_token=token)
+            options.settings = evolve(options.settings, share=share)
+        return peer.makeService(options)
 
     if with_tracker:
         asked = {"bind": bind, "port": tracker_port, "state-dir": state_dir and str(Path(state_dir, "tracker"))}
         options = read_options(tracker.Options(), asked)
-        if bind not in _LOOPBACK:
-            give_token(options.state)
         service: Any = tracker.makeService(options)
-        run(lambda _: serve(folder, peer_at, lambda: reached_at(service.url, bind), service))
+
+        def our_index() -> tuple[str, str | None]:
+            return reached_at(service.url, bind), None if bind in _LOOPBACK else token_of(options.state)
+
+        run(lambda _: serve(folder, peer_at, our_index, service))
     else:
         base = chosen_index(ctx, index)
-        run(lambda _: serve(folder, peer_at, lambda: base))
+        run(lambda _: serve(folder, peer_at, lambda: (base, None)))
 
 
 async def serve(
     folder: str,
-    peer_at: Callable[[str], IService],
-    index: Callable[[], str],
+    peer_at: Callable[[str, str | None], IService],
+    index: Callable[[], tuple[str, str | None]],
     tracker_service: IService | None = None,
 ) -> None:
     """
     Run everything until this is cancelled, then stop it in order.
 
-    :param index: tells where the index is, once the tracker listens.
+    :param index: tells where the index is, and its token if it is ours; asked once the tracker has begun.
     """
     running: list[IService] = []
 
@@ -111,8 +120,8 @@ async def serve(
     try:
         if tracker_service is not None:
             start(tracker_service)
-        base = index()
-        start(peer_at(base))
+        base, token = index()
+        start(peer_at(base, token))
         say(f"Sharing {folder}; stop with Ctrl-C. Others type:")
         say(f"    {advice(folder, base)}")
         await Deferred[Any]()
@@ -120,7 +129,8 @@ async def serve(
         return  # being told to stop is how it ends well
     finally:
         for service in reversed(running):
-            await maybeDeferred(service.stopService)
+            stopping = maybeDeferred(service.stopService)
+            await stopping.addErrback(lambda failure: _log.failure("stopping", failure))
 
 
 def advice(folder: str, index: str) -> str:
@@ -145,12 +155,11 @@ def read_options(options: Any, asked: dict[str, Any]) -> Any:
     return options
 
 
-def give_token(state: Path | None) -> None:
-    """Let the index and the peer of this process know the same token: the one that is there, or a new one."""
-    if state is not None and not os.environ.get(TOKEN_VARIABLE):
-        state.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        token, _ = make_or_read_token(state.parent)
-        os.environ[TOKEN_VARIABLE] = token
+def token_of(state: Path | None) -> str | None:
+    """Give the token that an index of ours keeps beside its state; None: the environment says which it is."""
+    if state is None or os.environ.get(TOKEN_VARIABLE):
+        return None
+    return make_or_read_token(state.parent)[0]
 
 
 def reached_at(announce: str, bind: str) -> str:

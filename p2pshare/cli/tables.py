@@ -14,14 +14,17 @@ from p2pshare.cli.terminal import printable
 if TYPE_CHECKING:
     from rich.table import Table
 
+_NARROW = 100  # cells
+
 
 @frozen
 class Column:
-    """One column of a list. The flexible ones are cut where the terminal is narrow."""
+    """One column of a list."""
 
     title: str
     is_number: bool = False
-    is_flexible: bool = False
+    is_flexible: bool = False  # cut where the terminal is narrow
+    is_extra: bool = False  # not there at all on a narrow terminal
 
 
 def write_table(columns: Sequence[Column], rows: Iterable[Sequence[str]]) -> None:
@@ -37,16 +40,22 @@ def write_table(columns: Sequence[Column], rows: Iterable[Sequence[str]]) -> Non
 def _draw(columns: Sequence[Column], rows: Iterable[Sequence[str]]) -> None:
     from rich.console import Console  # late, because it is slow, and programs do without
 
-    Console().print(make_table(columns, rows))
+    console = Console()
+    console.print(make_table(columns, rows, console.width))
 
 
-def make_table(columns: Sequence[Column], rows: Iterable[Sequence[str]]) -> Table:
-    """Lay rows out for rich."""
+def make_table(columns: Sequence[Column], rows: Iterable[Sequence[str]], width: int) -> Table:
+    """
+    Lay rows out for rich.
+
+    :param width: of the terminal, in cells.
+    """
     from rich.table import Table
     from rich.text import Text
 
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for column in columns:
+    shown = [n for n, column in enumerate(columns) if width >= _NARROW or not column.is_extra]
+    table = Table(box=None, pad_edge=False, collapse_padding=width < _NARROW, header_style="bold")
+    for column in (columns[n] for n in shown):
         table.add_column(
             column.title,
             justify="right" if column.is_number else "left",
@@ -54,5 +63,5 @@ def make_table(columns: Sequence[Column], rows: Iterable[Sequence[str]]) -> Tabl
             overflow="ellipsis",
         )
     for row in rows:
-        table.add_row(*(Text(cell, no_wrap=True, overflow="ellipsis") for cell in row))
+        table.add_row(*(Text(row[n], no_wrap=True, overflow="ellipsis") for n in shown))
     return table

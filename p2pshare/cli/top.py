@@ -100,6 +100,7 @@ def _screen(stack: ExitStack) -> Callable[[NodeTorrents], None]:
         room = max(1, console.height - _LINES_BESIDES)
         shown = busiest(seen).torrents[:room]
         rows = [[printable(cell) for cell in torrent_row(torrent)] for torrent in shown]
-        live.update(Group(Text(summary(seen, {}), no_wrap=True), make_table(TORRENT_COLUMNS, rows)), refresh=True)
+        table = make_table(TORRENT_COLUMNS, rows, console.width)
+        live.update(Group(Text(summary(seen, {}), no_wrap=True), table), refresh=True)
 
     return draw

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
+from hashlib import sha1
 from typing import Any
 
 from attrs import frozen
@@ -13,7 +15,7 @@ from p2pshare.cli.exits import Ended, ExitCode
 from p2pshare.cli.found import FILES, TORRENTS, FoundFile, as_file, search
 from p2pshare.cli.terminal import printable
 from p2pshare.errors import IndexRefused, IndexUnreachable, MetainfoError
-from p2pshare.json_torrent import read_torrent
+from p2pshare.json_torrent import json_info_hash, read_torrent
 from p2pshare.metainfo import Metainfo
 from p2pshare.rates import format_size
 
@@ -69,7 +71,17 @@ async def torrent_of(index: Service, info_hash: str) -> Metainfo | None:
         return None
     except MetainfoError as error:
         raise IndexUnreachable(f"{index.base}: gives a torrent that cannot be used: {error}") from None
+    if info_hash.lower() not in _hashes(content):
+        raise IndexUnreachable(f"{index.base}: gives another torrent than {info_hash}: {content.info_hash.hex()}")
     return content
+
+
+def _hashes(content: Metainfo) -> Iterator[str]:
+    """Give what a torrent may be called at an index: its info hash, or the hash of its JSON form or of its name."""
+    yield content.info_hash.hex()
+    with suppress(MetainfoError):  # it has no such form
+        yield json_info_hash(content)
+    yield sha1(content.name.encode("utf-8", "surrogateescape")).hexdigest()
 
 
 async def _named(index: Service, name: str) -> FoundFile:

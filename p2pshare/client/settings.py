@@ -6,6 +6,7 @@ from typing import Any
 
 from attrs import Factory, field, frozen
 
+from p2pshare.client.node_settings import ControlSettings, ShareSettings
 from p2pshare.peer.limits import ConnectionLimits
 from p2pshare.policy.choker import ChokerSettings
 from p2pshare.rates import parse_duration, parse_size
@@ -62,6 +63,8 @@ class PeerSettings:
 
     connections: ConnectionLimits = Factory(ConnectionLimits)
     limits: PeerLimits = Factory(PeerLimits)
+    control: ControlSettings = Factory(ControlSettings)
+    share: ShareSettings = Factory(ShareSettings)
 
     def swarm(self) -> SwarmSettings:
         """Give each torrent its share of the knobs."""

@@ -7,6 +7,7 @@ from random import Random
 
 from attrs import define, field, frozen
 
+from p2pshare.course.ranking import Ranking, fastest
 from p2pshare.policy.remote_peer import RemotePeer
 
 
@@ -27,7 +28,8 @@ class CourseChoker:
     """
     Names the neighbors to unchoke, as the assignment wants it. Knows no timer; who calls decide() asks due() first.
 
-    Every p seconds the k interested neighbors that sent most since p seconds ago are preferred, ties broken at random;
+    Every p seconds the k interested neighbors that sent most since p seconds ago are preferred, ties broken at random,
+    unless another ranking is handed in;
     a peer with the complete file prefers any k. Every m seconds one more that is choked and interested is unchoked
     optimistically. Between these moments nobody is choked or unchoked, whatever is said meanwhile.
     """
@@ -35,6 +37,7 @@ class CourseChoker:
     _rounds: Rounds
     _random: Random
     _chose: Chosen  # told who is preferred and who is optimistically unchoked, after each decision
+    _rank: Ranking = fastest
     preferred: list[RemotePeer] = field(init=False, factory=list)
     optimistic: RemotePeer | None = field(init=False, default=None)
     _prefers_at: float = field(init=False, default=float("-inf"))
@@ -72,12 +75,13 @@ class CourseChoker:
         return False
 
     def _prefer(self, interested: list[RemotePeer], seeding: bool) -> None:
-        candidates = list(interested)
-        self._random.shuffle(candidates)  # sorting is stable: ties are broken at random
-        if not seeding:
+        if seeding:  # nothing comes from anybody: all are alike
+            ranked = fastest(interested, {}, self._random)
+        else:
             before = self._came_before
-            candidates.sort(key=lambda peer: before.get(peer, 0) - peer.download.total)
-        self.preferred = candidates[: self._rounds.preferred]
+            came = {peer: peer.download.total - before.get(peer, 0) for peer in interested}
+            ranked = self._rank(interested, came, self._random)
+        self.preferred = ranked[: self._rounds.preferred]
 
     def _rotate(self, interested: list[RemotePeer]) -> None:
         """Draw the next one; while nobody is choked that wants something, the one of before stays."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 from collections.abc import Callable, Iterable
 from datetime import datetime
@@ -26,7 +27,7 @@ from p2pshare.course.sentences import (
     WasUnchoked,
     write,
 )
-from p2pshare.errors import StorageError
+from p2pshare.errors import DiskFull, StorageError
 
 
 class Sink(Seam):
@@ -124,7 +125,8 @@ class EventLog:
             raise self._refusal(error) from error
 
     def _refusal(self, error: OSError) -> StorageError:
-        return StorageError(f"the log of peer {self._peer}: {error.strerror}")
+        kind = DiskFull if error.errno in (errno.ENOSPC, errno.EDQUOT) else StorageError
+        return kind(f"the log of peer {self._peer}: {error.strerror}")
 
 
 def open_event_log(folder: Path, peer: int, now: Callable[[], datetime]) -> EventLog:

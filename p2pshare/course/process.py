@@ -21,6 +21,7 @@ from p2pshare.course.introduction import CourseIdentity, content_of
 from p2pshare.course.layout import peer_folder
 from p2pshare.course.mesh import Mesh
 from p2pshare.course.networking import Endpoints, Network
+from p2pshare.course.ranking import Ranking, fastest
 from p2pshare.course.store import CourseStore
 from p2pshare.errors import P2PShareError, StorageError
 from p2pshare.policy.remote_peer import RemotePeer
@@ -68,6 +69,8 @@ class CourseProcess:
     _run: Run
     _log: EventLog
     _grace: float = field(kw_only=True)  # s; how long a neighbor that left unfinished is waited for
+    _picker: str = field(kw_only=True, default="random")  # the assignment's; another of policy/strategies.py
+    _rank: Ranking = field(kw_only=True, default=fastest)
     finished: Deferred[None] = field(init=False, factory=Deferred)  # fires at the end, or errs back
     swarm: Swarm = field(init=False)
     network: Network = field(init=False)
@@ -90,7 +93,7 @@ class CourseProcess:
         shortest = min(common.unchoking_interval, common.optimistic_interval)
         settings = SwarmSettings(
             max_peers=len(info.peers),
-            picker="random",
+            picker=self._picker,
             pipeline=1,
             request_timeout=inf,  # TCP loses no request: only a choke, or the end of the connection, takes it back
             memory_limit=max(2, len(info.peers)) * common.piece_size,
@@ -107,7 +110,7 @@ class CourseProcess:
             self._reactor,
             self._random,
             _NoDialer(),
-            choker=CourseChoker(rounds, self._random, self._chose),
+            choker=CourseChoker(rounds, self._random, self._chose, self._rank),
             meeting=Mesh(len(info.peers), lambda remote, reason: self.network.disconnect(_id(remote), reason)),
         )
         self.swarm.subscribe(self._happened)

@@ -15,6 +15,7 @@ from twisted.python.usage import UsageError
 
 from p2pshare.client.announcing import TrackerDiscovery
 from p2pshare.client.intake import Intake, take_in
+from p2pshare.client.pausing import PausableTorrents
 from p2pshare.client.session import Session, Threads
 from p2pshare.client.settings import SECTION, PeerSettings
 from p2pshare.client.watch import WatchedFolder
@@ -23,6 +24,7 @@ from p2pshare.daemons.files import allow_many_files
 from p2pshare.daemons.signals import stop_on_signals
 from p2pshare.daemons.state import StateLock
 from p2pshare.daemons.twistd import DaemonOptions, Started
+from p2pshare.discovery.index_client import index_url
 from p2pshare.errors import ConfigError, MetainfoError
 from p2pshare.settings import load_settings, override
 
@@ -35,13 +37,24 @@ class Options(DaemonOptions):
     synopsis = "[options]"
     longdesc = (
         "A BitTorrent peer that runs for ever: seeds the torrents whose content is complete, downloads the others "
-        "and then seeds them, too."
+        "and then seeds them, too. With --share it is a node: whatever is put into that folder can be searched for at "
+        "the index, and fetched over BitTorrent and HTTP."
     )
     optParameters = [
         ["watch", "w", None, "Folder of torrent files: share what is put there, stop what is taken away."],
         ["data", "d", None, "Folder where content is, or goes to. [default: the current one]"],
         ["port", "p", None, "TCP port; 0: any free one. [default: 6881-6889, or any free one]"],
         ["bind", "b", None, "Address to listen on and to dial from. [default: all]"],
+        ["share", "s", None, "Folder whose files everybody may have; they are only ever read."],
+        ["index", "i", None, "URL of the index that is told of them."],
+        ["region", None, None, "Where this peer is, for the index to show."],
+        [
+            "control-port",
+            None,
+            None,
+            "HTTP port of the page and the API; 0: any free one. [default with --share: 8081]",
+        ],
+        ["control-bind", None, None, "Address of that port. [default: 127.0.0.1]"],
         ["config", "c", None, "Settings file, such as conf/peer.toml."],
         ["state-dir", None, None, "Folder for this peer alone; one process can use it. [default: the user's]"],
     ]
@@ -70,8 +83,20 @@ class Options(DaemonOptions):
         watch = self.settings.watch
         if watch is not None and not Path(watch).is_dir():
             raise UsageError(f"cannot watch {watch}: there is no such folder")
-        if watch is None and not self.torrents:
-            raise UsageError("nothing to share: give --torrent FILE, or --watch FOLDER")
+        self._check_share()
+        control, share = self.settings.control, self.settings.share
+        if watch is None and share.folder is None and not self.torrents and not control.enabled:
+            raise UsageError("nothing to share: give --share FOLDER, --torrent FILE, or --watch FOLDER")
+
+    def _check_share(self) -> None:
+        folder, state = self.settings.share.folder, self.settings.state_dir
+        if folder is None:
+            return
+        if not Path(folder).is_dir():
+            raise UsageError(f"cannot share {folder}: there is no such folder")
+        assert state is not None, "set by _read_settings()"
+        if Path(state).resolve().is_relative_to(Path(folder).resolve()):  # there may be a token in it
+            raise UsageError(f"cannot share {folder}: the state folder {state} is in it; choose another --state-dir")
 
     def _read_settings(self) -> PeerSettings:
         config = self["config"]
@@ -84,9 +109,21 @@ class Options(DaemonOptions):
             watch=self["watch"],
             state_dir=self["state-dir"],
         )
+        port, share = self._number("control-port"), settings.share
+        index = share.index if self["index"] is None else self["index"]
+        folder = share.folder if self["share"] is None else self["share"]
         # twistd may go to another folder before it starts anything.
         return override(
             settings,
+            control=override(
+                settings.control, port=port, bind=self["control-bind"], enabled=None if port is None else True
+            ),
+            share=override(
+                share,
+                folder=None if folder is None else str(Path(folder).absolute()),
+                index=None if index is None else index_url(index),
+                region=self["region"],
+            ),
             data=str(Path(settings.data).absolute()),
             watch=None if settings.watch is None else str(Path(settings.watch).absolute()),
             state_dir=str(_state_folder(settings)),
@@ -154,19 +191,25 @@ class PeerService(MultiService):
         self.session = Session(reactor, settings, random, threads=threads, resume=state / "resume")
         self.session.discover = TrackerDiscovery(self.session)
         self.session.setServiceParent(self)
+        pausable = PausableTorrents(self.session, state / "resume", reactor.seconds)
         for torrent in torrents:
-            self.session.add(torrent.content, torrent.folder)
+            pausable.add(torrent.content, torrent.folder)
         if settings.watch is not None:
             watched = WatchedFolder(
-                Path(settings.watch), Path(settings.data), self.session, reactor, settings.watch_interval
+                Path(settings.watch), Path(settings.data), pausable, reactor, settings.watch_interval
             )
             watched.setServiceParent(self)
+        if settings.control.enabled or settings.share.folder is not None:
+            from p2pshare.daemons.node import NodeService  # late: nobody has to wait for it who wants none
+
+            make = None if threads is None else lambda name, most: threads
+            NodeService(settings, state, self.session, pausable, reactor, random, make).setServiceParent(self)
 
     def startService(self) -> None:
         """
         Begin.
 
-        :raise P2PShareError: another process uses the state folder, or the port.
+        :raise P2PShareError: another process uses the state folder, or a port.
         """
         self._lock.take()
         super().startService()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Mapping, Sequence, Set
 from functools import partial
 from pathlib import Path
@@ -75,7 +75,7 @@ class Library(Service):
     _interval: float = 30.0  # s between two rounds
     files: dict[str, SharedFile] = field(init=False, factory=dict)
     problems: dict[str, str] = field(init=False, factory=dict)
-    withdrawn: set[str] = field(init=False, factory=set)  # there, and not to be shared
+    withdrawn: set[str] = field(init=False, factory=set)  # not to be shared, though they may be there
     bytes_read: int = field(init=False, default=0)
     is_known: bool = field(init=False, default=False)  # one round is complete
     _former: dict[str, SharedFile] = field(init=False, factory=dict)  # what is read again was this
@@ -86,6 +86,8 @@ class Library(Service):
     _look_over: Deferred[None] | None = field(init=False, default=None)  # of the last look
     _again: bool = field(init=False, default=False)  # something changed during a look
     _early: int = field(init=False, default=0)  # looks in a row that found a file being written
+    _settled: set[str] = field(init=False, factory=set)  # names whose writer has said that it is done
+    _fetched: Counter[str] = field(init=False, factory=Counter)  # downloads that the shelf does not know of
     log = Logger()
 
     def subscribe(self, listener: Listener) -> None:
@@ -102,30 +104,48 @@ class Library(Service):
         self._cancel()
         return Deferred.fromCoroutine(self._stop())
 
-    def poke(self) -> None:
-        """Something in the folder may have changed."""
+    def poke(self, settled: str | None = None) -> None:
+        """
+        Something in the folder may have changed.
+
+        :param settled: a file that its writer is done with, so that it need not be left alone first.
+        """
+        if settled is not None:
+            self._settled.add(settled)
         if self._is_looking:
             self._again = True
         elif self.running:
-            self._schedule(SOON)
+            self._schedule(SOON if settled is None else 0.0)
 
     def withdraw(self, name: str) -> SharedFile | None:
         """Share a file no more, though it stays where it is; None: it was not shared."""
         self.withdrawn.add(name)
+        self._note(self._shelf.withdraw, name)
         return self._remove(name)
 
     def restore(self, name: str) -> None:
-        """Share it again, if it is there."""
-        self.withdrawn.discard(name)
-        self.poke()
+        """Share it again, if it is there, and at once: whoever says so is done with it."""
+        if name in self.withdrawn:
+            self.withdrawn.discard(name)
+            self._note(self._shelf.restore, name)
+        self.poke(name)
+
+    def count_download(self, name: str) -> None:
+        """Somebody has fetched a file; one that is not shared any more is no error."""
+        file = self.files.get(name)
+        if file is not None:
+            self.files[name] = evolve(file, downloads=file.downloads + 1)
+            self._fetched[name] += 1
 
     async def _stop(self) -> None:
         if self._look_over is not None:
             await self._look_over
+        await self._keep_counts()
         await self._run(self._shelf.close)
 
     async def _begin(self) -> None:
         try:
+            self.withdrawn |= await self._run(self._shelf.withdrawn)
             self._former = await self._run(self._shelf.load)
         except StorageError as error:
             self.log.warn("what is shared has to be read anew: {error}", error=error)
@@ -156,11 +176,12 @@ class Library(Service):
             self.log.failure("looking into {folder}", folder=self.folder)
         self._is_looking = False
         if self.running:
-            self._schedule(SOON if self._again else pause)
+            self._schedule((0.0 if self._settled else SOON) if self._again else pause)
         self._again = False
 
     async def _look(self) -> float:
         """Look once, and read what is new; gives the seconds until the next look."""
+        settled, self._settled = self._settled, set()  # what is said from here on is for the next look
         seen: Survey = await self._run(survey, self.folder)
         if self.on_folders is not None:
             self.on_folders(seen.folders)
@@ -172,14 +193,15 @@ class Library(Service):
         forgotten = (gone | self._former.keys()) - seen.files.keys()
         self._former = _only(self._former, seen.files.keys())
         await self._keep(self._shelf.drop, sorted(forgotten))
-        fresh, is_early = self._sort(seen.files)
+        await self._keep_counts()
+        fresh, is_early = self._sort(seen.files, settled)
         await self._read_all(fresh)
         self.is_known = True
         # Something that is written all the time must not keep us looking all the time.
         self._early = self._early + 1 if is_early else 0
         return min(SETTLED * 2 ** (self._early - 1), self._interval) if is_early else self._interval
 
-    def _sort(self, seen: Mapping[str, Stamp]) -> tuple[deque[tuple[str, Stamp]], bool]:
+    def _sort(self, seen: Mapping[str, Stamp], settled: Set[str]) -> tuple[deque[tuple[str, Stamp]], bool]:
         """Tell what has to be read, and whether there is more that is being written right now."""
         fresh: deque[tuple[str, Stamp]] = deque()
         is_early = False
@@ -191,7 +213,7 @@ class Library(Service):
             former = self._former.get(name)
             if known is None and former is not None and former.digest.stamp == stamp:
                 self._add(self._former.pop(name))
-            elif 0 <= now - stamp.modified / 1e9 < SETTLED:
+            elif name not in settled and 0 <= now - stamp.modified / 1e9 < SETTLED:
                 is_early = True
             else:
                 fresh.append((name, stamp))
@@ -218,6 +240,7 @@ class Library(Service):
             self.problems.pop(name, None)
             if name not in self.withdrawn:
                 fresh.append(self._renew(name, digest))
+                del self._fetched[name]  # it is kept with its count
         await self._keep(self._shelf.put, fresh)
 
     def _renew(self, name: str, digest: Digest) -> SharedFile:
@@ -257,6 +280,15 @@ class Library(Service):
             if self.problems.get(name) != problem:
                 self.log.warn("{name} is not shared: {problem}", name=name, problem=problem)
                 self.problems[name] = problem
+
+    def _note(self, function: Callable[[Sequence[str]], None], name: str) -> None:
+        """Keep something in mind; the shelf's one thread does it before whatever it is asked next."""
+        keeping = Deferred.fromCoroutine(self._keep(function, [name]))
+        keeping.addErrback(lambda failure: self.log.failure("keeping what is shared", failure))
+
+    async def _keep_counts(self) -> None:
+        counts, self._fetched = list(self._fetched.items()), Counter()
+        await self._keep(self._shelf.count_downloads, counts)
 
     async def _keep(self, function: Callable[[Sequence[Any]], None], values: Sequence[Any]) -> None:
         if not values:

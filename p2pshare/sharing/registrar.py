@@ -67,6 +67,7 @@ class Registrar(Service):
     trouble: str | None = field(init=False, default=None)
     refused: dict[str, str] = field(init=False, factory=dict)
     _notices: Notices = field(init=False, factory=Notices)
+    _names: dict[str, dict[str, None]] = field(init=False, factory=dict)  # by an id of the index, the last at the end
     _at_once: int = field(init=False, default=1)  # files in one request
     _count: int = field(init=False, default=0)  # of shared files, as the index heard it last
     _beat_due: float = field(init=False, default=0.0)  # when the next heartbeat is
@@ -83,6 +84,15 @@ class Registrar(Service):
     def is_settled(self) -> bool:
         """Whether the index knows everything."""
         return self.id is not None and not self._notices
+
+    def index_id(self, file: SharedFile) -> str | None:
+        """Under which id the index lists a file; None: it does not, or has not said."""
+        listed = self._notices.listed.get(Entry.of(file))
+        return None if listed is None else listed.file_id or None
+
+    def name_of(self, index_id: str) -> str | None:
+        """Which of our names stands behind an id of the index; of several, the one it heard last."""
+        return next(reversed(self._names.get(index_id, {})), None)
 
     def startService(self) -> None:
         super().startService()
@@ -133,6 +143,8 @@ class Registrar(Service):
         if self._told is not None:
             earlier = await self._kept(self._told.load())
             self._notices.recall(earlier or {})
+            for entry, listed in (earlier or {}).items():
+                self._name(entry, listed)
         while self.running:
             begun = self._clock.seconds()
             try:
@@ -215,7 +227,9 @@ class Registrar(Service):
             if isinstance(outcome, Listed):
                 self._notices.offered(file, outcome)
                 listed[Entry.of(file)] = outcome
+                self._name(Entry.of(file), outcome)
                 continue
+            self._unname(Entry.of(file))
             self._notices.refused(file)
             gone.append(Entry.of(file))
             if self.refused.get(file.name) != outcome:
@@ -229,8 +243,23 @@ class Registrar(Service):
         except IndexRefused as error:
             name = withdrawal.entry.name
             self.log.warn("the index will not take {name} back: {reason}", name=name, reason=str(error))
+        self._unname(withdrawal.entry)
         self._notices.withdrawn(withdrawal.entry)
         await self._remember({}, [withdrawal.entry])
+
+    def _name(self, entry: Entry, listed: Listed) -> None:
+        """One content under several names has one id there."""
+        if listed.file_id:
+            names = self._names.setdefault(listed.file_id, {})
+            names.pop(entry.name, None)
+            names[entry.name] = None
+
+    def _unname(self, entry: Entry) -> None:
+        listed = self._notices.listed.get(entry)
+        if listed is not None and listed.file_id in self._names:
+            self._names[listed.file_id].pop(entry.name, None)
+            if not self._names[listed.file_id]:
+                del self._names[listed.file_id]
 
     async def _remember(self, listed: dict[Entry, Listed], gone: Sequence[Entry]) -> None:
         if self._told is not None:

@@ -23,6 +23,7 @@ CREATE TABLE file (
     shared_at REAL NOT NULL, downloads INTEGER NOT NULL DEFAULT 0
 ) WITHOUT ROWID
 """
+_WITHDRAWN = "CREATE TABLE IF NOT EXISTS withdrawn (name TEXT PRIMARY KEY) WITHOUT ROWID"
 _ID_DIGITS = 11
 
 
@@ -67,7 +68,8 @@ class Shelf:
     """
     An SQLite file with what is known. Every method blocks; one thread at a time.
 
-    It only spares work: when the file is damaged or of another version, it begins anew.
+    It spares work, and remembers what is not to be shared: when the file is damaged or of another version, it begins
+    anew.
     """
 
     _path: Path
@@ -75,6 +77,8 @@ class Shelf:
 
     def __attrs_post_init__(self) -> None:
         self._database = open_table(self._path, "file", _SCHEMA, _VERSION)
+        with translated(self._path), self._database:
+            self._database.execute(_WITHDRAWN)
 
     def load(self) -> dict[str, SharedFile]:
         """Give all that is known, by name."""
@@ -109,6 +113,21 @@ class Shelf:
             self._database.executemany(
                 "UPDATE file SET downloads = downloads + ? WHERE name = ?", [(count, name) for name, count in counts]
             )
+
+    def withdrawn(self) -> set[str]:
+        """Name the files that are not to be shared."""
+        with translated(self._path):
+            return {name for (name,) in self._database.execute("SELECT name FROM withdrawn")}
+
+    def withdraw(self, names: Iterable[str]) -> None:
+        """Keep in mind that files are not to be shared."""
+        with translated(self._path), self._database:
+            self._database.executemany("INSERT OR IGNORE INTO withdrawn VALUES (?)", [(name,) for name in names])
+
+    def restore(self, names: Iterable[str]) -> None:
+        """They may be shared again."""
+        with translated(self._path), self._database:
+            self._database.executemany("DELETE FROM withdrawn WHERE name = ?", [(name,) for name in names])
 
     def close(self) -> None:
         """Close the file."""

@@ -112,10 +112,14 @@ class HelpTests(SynchronousTestCase):
             self.assertIn("Examples:", result.output, name)
             self.assertIn(f"p2pshare {name}", result.output, name)
 
-    def test_alias(self) -> None:
-        """get is download."""
+    def test_get_takes_what_download_takes(self) -> None:
+        """A torrent may be given to get with the same options as to download; a hook is for download alone."""
         context = click.Context(command_line.cli)
-        self.assertIs(command_line.cli.get_command(context, "get"), command_line.cli.get_command(context, "download"))
+        of_get, of_download = (
+            {option for parameter in command_line.cli.get_command(context, name).params for option in parameter.opts}
+            for name in ("get", "download")
+        )
+        self.assertEqual(of_download - of_get, {"torrent", "--on-complete"})
 
     def test_unknown_command(self) -> None:
         """An unknown command is wrong usage."""

@@ -86,9 +86,11 @@ class TopTests(SynchronousTestCase):
     def test_narrow_terminal(self) -> None:
         """On a terminal a row is one line, however long the name; the id stays whole."""
         torrent = NodeTorrent("ab" * 20, "a very long name [bold]of[/bold] something " * 4, "downloading", 1.0)
-        drawn = StringIO()
-        Console(file=drawn, width=80).print(make_table(TORRENT_COLUMNS, [torrent_row(torrent)]))
-        heading, row = drawn.getvalue().splitlines()
-        self.assertIn("NAME", heading)
-        self.assertIn("abababab", row)
-        self.assertLessEqual(len(row), 80)
+        for width in (80, 100, 200):
+            drawn = StringIO()
+            Console(file=drawn, width=width).print(make_table(TORRENT_COLUMNS, [torrent_row(torrent)], width))
+            heading, row = drawn.getvalue().splitlines()
+            self.assertTrue(row.startswith("a very long name"), row)
+            self.assertIn("abababab", row)
+            self.assertLessEqual(len(row), width)
+            self.assertEqual("SIZE" in heading, width >= 100, heading)

@@ -10,7 +10,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from p2pshare.course import sentences
 from p2pshare.course.event_log import EventLog, open_event_log
-from p2pshare.errors import StorageError
+from p2pshare.errors import DiskFull, StorageError
 
 NOON = datetime(2026, 3, 4, 12, 0, 5)
 
@@ -98,7 +98,7 @@ class EventLogTests(SynchronousTestCase):
     def test_full_disk(self) -> None:
         """A line that the disk does not take is the disk's fault, and says so."""
         self.sink.full = True
-        error = self.assertRaises(StorageError, self.log.downloaded_file)
+        error = self.assertRaises(DiskFull, self.log.downloaded_file)
         self.assertEqual(str(error), "the log of peer 1001: No space left on device")
         self.assertRaises(StorageError, self.log.close)
 
@@ -114,6 +114,18 @@ class OpenTests(SynchronousTestCase):
         log.downloaded_file()
         self.assertEqual(path.read_bytes(), b"[2026-03-04 12:00:05]: Peer 1001 has downloaded the complete file.\n")
         log.close()
+
+    def test_second_process(self) -> None:
+        """While a peer writes its log nobody else may begin it anew; afterwards one may."""
+        folder = Path(self.mktemp())
+        folder.mkdir()
+        log = open_event_log(folder, 1001, lambda: NOON)
+        log.downloaded_file()
+        error = self.assertRaises(StorageError, open_event_log, folder, 1001, lambda: NOON)
+        self.assertIn("peer 1001 does not run yet", str(error))
+        self.assertIn("complete file", (folder / "log_peer_1001.log").read_text())
+        log.close()
+        open_event_log(folder, 1001, lambda: NOON).close()
 
     def test_no_folder(self) -> None:
         """Where nothing can be written, there is one error that names the file."""

@@ -16,6 +16,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from p2pshare.course.config import Common, PeerInfo, PeerLine
 from p2pshare.course.event_log import EventLog
 from p2pshare.course.process import CourseProcess, NeighborGone
+from p2pshare.errors import DiskFull
 from p2pshare.wire import course, messages
 from tests.course.neighbors import FakeEndpoints, Neighbor
 from tests.course.test_event_log import FakeSink
@@ -302,3 +303,23 @@ class SeedTests(SynchronousTestCase):
         self.world.accepted(1002)
         self.world.wait(60)
         self.assertNoResult(self.world.process.finished)
+
+    def test_leave(self) -> None:
+        """Told to leave it hangs up on all, closes its port and its log, and says when that is done."""
+        other = self.world.accepted(1003)
+        leaving = self.world.process.leave()
+        self.assertTrue(self.world.endpoints.port.closed)
+        self.assertTrue(other.transport.disconnecting)
+        self.assertNoResult(leaving)
+        other.goes()
+        self.successResultOf(leaving)
+        self.assertEqual(self.world.clock.getDelayedCalls(), [])
+
+    def test_no_room_for_the_log(self) -> None:
+        """Without a log there is no taking part: a disk that refuses a line ends it, with that reason."""
+        other = self.world.accepted(1003)
+        self.world.sink.full = True
+        other.says(messages.Interested())
+        self.assertTrue(other.transport.disconnecting)
+        other.goes()
+        self.failureResultOf(self.world.process.finished, DiskFull)

@@ -78,18 +78,50 @@ class OptionsTests(PeerTestCase):
         config = self.write("peer.toml", f'[peer]\nwatch = "{self.folder}"\n'.encode())
         self.assertEqual(self.options("-c", config).settings.watch, str(self.folder))
 
+    def test_share(self) -> None:
+        """A folder to share is enough; its index may be named as people do, and its region told."""
+        settings = self.options("--share", self.data, "--index", "index.test:8000/docs", "--region", "eu").settings
+        share = settings.share
+        self.assertEqual((share.folder, share.index, share.region), (str(self.data), "http://index.test:8000", "eu"))
+        self.assertEqual((settings.control.port, settings.control.bind), (None, "127.0.0.1"))
+
+    def test_control(self) -> None:
+        """A control port that is asked for is enough, too; without a folder and without being asked there is none."""
+        control = self.options("--control-port", "0", "--control-bind", "0.0.0.0").settings.control
+        self.assertEqual((control.enabled, control.port, control.bind), (True, 0, "0.0.0.0"))
+        self.assertFalse(self.options("-t", self.one).settings.control.enabled)
+
+    def test_share_from_the_file(self) -> None:
+        """The tables of the settings file say the same, and flags go before them."""
+        lines = f'[peer.share]\nfolder = "{self.data}"\nindex = "a.test:1"\n[peer.control]\nport = 7\n'
+        settings = self.options("-c", self.write("peer.toml", lines.encode()), "-i", "b.test:2").settings
+        self.assertEqual((settings.share.folder, settings.share.index), (str(self.data), "http://b.test:2"))
+        self.assertEqual(settings.control.port, 7)
+
+    def test_state_is_not_shared(self) -> None:
+        """The state folder, in which there may be a token, must not lie in the shared one, by whatever name."""
+        link = self.folder / "link"
+        link.symlink_to(self.data)
+        for state in (self.data, self.data / "deep" / "state", link / "state"):
+            said = self.refusal("--share", self.data, "--state-dir", state)
+            self.assertIn("is in it; choose another --state-dir", said)
+
     def test_f109_mistakes(self) -> None:
         """What is wrong is said in one sentence that names it."""
         config = self.write("peer.toml", b"[peer]\nport = 7000\nspeed = 5\n")
         for arguments, said in (
-            ((), "nothing to share: give --torrent FILE, or --watch FOLDER"),
+            ((), "nothing to share: give --share FOLDER, --torrent FILE, or --watch FOLDER"),
             (("-t", self.one, "-p", "http"), "--port http: expected a whole number"),
             (("-t", self.one, "-t", self.one), f"--torrent {self.one}: was named before, under this name or another"),
             (("-w", self.one), f"cannot watch {self.one}: there is no such folder"),
+            (("-s", self.one), f"cannot share {self.one}: there is no such folder"),
+            (("--control-port", "x"), "--control-port x: expected a whole number"),
             (("-t", self.folder / "none"), f"{self.folder / 'none'}: No such file or directory"),
         ):
             self.assertEqual(self.refusal(*arguments), said)
         self.assertIn("port is 70000: expected 0 to", self.refusal("-t", self.one, "-p", "70000"))
+        self.assertIn("not an address such as", self.refusal("-s", self.data, "-i", "ftp://index.test"))
+        self.assertIn("port is 70000: expected 0 to", self.refusal("-s", self.data, "--control-port", "70000"))
         self.assertIn("line 3: peer.speed is unknown", self.refusal("-t", self.one, "-c", config))
         self.assertTrue(self.refusal("-t", config).startswith(f"{config}: torrent file: not bencoded"))
 

@@ -11,6 +11,7 @@ import subprocess
 import sys
 
 from p2pshare.cli.exits import ExitCode
+from tests.course.independent import LeanPeer
 from tests.system.commands import PROJECT, wait_until
 from tests.system.course_peers import CourseTestCase, scaled
 
@@ -36,7 +37,7 @@ class SwarmTests(CourseTestCase):
 
     def test_s4_16_large_set(self) -> None:
         """Six peers with one seed; of its file a part is enough here."""
-        self.make(scaled("large", 3_000_001))
+        self.make(scaled("large", 1_500_001))
         for peer in self.start_all().values():
             self.assert_ended(peer)
         self.assert_whole()
@@ -53,6 +54,45 @@ class SwarmTests(CourseTestCase):
             self.log(id).count("connection to") + self.log(id).count("connected from") for id in range(1001, 1004)
         ]
         self.assertEqual(connections, [2, 2, 2])
+
+
+class MixedTests(CourseTestCase):
+    """Swarms with a peer that was written independently; its neighbors may find that out from nothing."""
+
+    def lean(self, id: int) -> LeanPeer:
+        """Make the independent peer of an id; it listens, and does nothing else yet."""
+        info, geometry = self.sample.info, self.sample.common.geometry
+        before = {line.id: line.port for line in info.before(id)}
+        sizes = [geometry.piece_size(index) for index in range(geometry.num_pieces)]
+        peer = LeanPeer(id, self.port(id), before, len(info.peers) - 1, sizes)
+        self.addCleanup(peer.close)
+        return peer
+
+    def test_s4_18_lean_leech(self) -> None:
+        """Our seed, their leech, our leech: files equal, and ours end well."""
+        self.make(scaled("local", 300_001))
+        lean = self.lean(1002)
+        lean.start()
+        peers = [self.start(1001), self.start(1003)]
+        self.assertTrue(lean.done.wait(30))
+        self.assertIs(lean.error, None)
+        for peer in peers:
+            self.assert_ended(peer)
+        self.assertTrue(b"".join(lean.pieces[index] for index in sorted(lean.pieces)) == self.content(1001))
+        self.assertTrue(self.content(1003) == self.content(1001))
+
+    def test_s4_18_lean_seed(self) -> None:
+        """Their seed, our leeches: files equal, and ours end well."""
+        sample = self.make(scaled("local", 300_001))
+        content, size = self.content(1001), sample.common.piece_size
+        lean = self.lean(1001)
+        lean.start([content[begin : begin + size] for begin in range(0, len(content), size)])
+        peers = [self.start(1002), self.start(1003)]
+        self.assertTrue(lean.done.wait(30))
+        self.assertIs(lean.error, None)
+        for peer in peers:
+            self.assert_ended(peer)
+            self.assertTrue(self.content(peer.id) == content)
 
 
 class LossTests(CourseTestCase):
@@ -76,20 +116,21 @@ class LossTests(CourseTestCase):
     def test_s4_17_killed(self) -> None:
         """When one is killed the others get the file, say who is missing, and end with 3 after the grace."""
         self.make(scaled("large", 2_000_001, piece_size=4096))
-        peers = self.start_all("--grace", "1")
-        self.await_log(1004, "has downloaded the piece")
-        lost = peers.pop(1004)
+        peers = [self.start(id, "--grace", "1") for id in range(1001, 1006)]
+        wait_until(lambda: self.log(1005).count("makes a connection") == 4, "the others")
+        lost = self.start(1006)
+        wait_until(lambda: self.log(1006).count("makes a connection") == 5, "all of them")
         lost.process.kill()
-        self.assertNotIn("complete file", self.log(1004))
-        for peer in peers.values():
+        self.assertNotIn("complete file", self.log(1006))
+        for peer in peers:
             self.assert_ended(peer, ExitCode.TIMED_OUT)
-            self.assertIn("peer 1004 left without the file", peer.said())
-            self.assertEqual(peer.said().splitlines()[-1], "p2pshare: without the file are still 1004")
+            self.assertIn("peer 1006 left without the file", peer.said())
+            self.assertEqual(peer.said().splitlines()[-1], "p2pshare: without the file are still 1006")
             self.assertTrue(self.content(peer.id) == self.content(1001), f"peer {peer.id} has another file")
 
     def test_came_back(self) -> None:
         """A peer that is killed and started again is waited for, begins anew, and all end well."""
-        self.make(scaled("local", 1_000_001, piece_size=4096))
+        self.make(scaled("local", 400_001, piece_size=4096))
         peers = self.start_all("--grace", "30")
         self.await_log(1003, "has downloaded the piece")
         peers[1003].clean_up()
@@ -170,7 +211,7 @@ class TroubleTests(CourseTestCase):
 
     def test_started_twice(self) -> None:
         """The second process of a peer touches nothing of the first, and says so."""
-        self.make(scaled("local", 400_001, piece_size=4096))
+        self.make(scaled("local", 100_001, piece_size=4096))
         peers = [self.start(1001), self.start(1002)]
         self.await_log(1002, "has downloaded the complete file")
         second = self.start(1002)
