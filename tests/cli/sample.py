@@ -16,10 +16,12 @@ from p2pshare.storage.create import CreateSettings, create
 
 TRACKER = "http://tracker.example:8000/announce"
 
+OWN_SETTINGS = ("P2PSHARE_TRACKER", "P2PSHARE_INDEX", "P2PSHARE_CONTROL", "P2PSHARE_TOKEN")  # of whoever runs the tests
+
 
 def run(*arguments: str | os.PathLike[str], env: dict[str, str | None] | None = None) -> Result:
     """Run ``p2pshare`` with these arguments, as the shell would, without the environment's own settings."""
-    return CliRunner(env={"P2PSHARE_TRACKER": None, **(env or {})}).invoke(
+    return CliRunner(env={**dict.fromkeys(OWN_SETTINGS), **(env or {})}).invoke(
         cli, [os.fspath(argument) for argument in arguments], prog_name="p2pshare"
     )
 
