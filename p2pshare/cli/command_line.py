@@ -39,6 +39,8 @@ _COMMANDS = {
     "resume": "p2pshare.cli.control:resume",
     "recheck": "p2pshare.cli.control:recheck",
     "remove": "p2pshare.cli.control:remove",
+    "course": "p2pshare.cli.course",
+    "text": "p2pshare.cli.text",
     "demo": "p2pshare.cli.demo",
 }
 

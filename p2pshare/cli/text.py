@@ -28,7 +28,11 @@ _TRACKER = "http://localhost:8000"
 Work = Callable[[TextPeer], Awaitable[None]]
 
 
-@click.group("text", short_help="Peers of a text swarm (JSON tracker, line protocol).")
+@click.group(
+    "text",
+    short_help="Peers of a text swarm (JSON tracker, line protocol).",
+    epilog=examples("p2pshare text seed example.txt", "p2pshare text download HASH example.txt 3 --port 6882"),
+)
 def command() -> None:
     """
     Share and fetch files in a text swarm.

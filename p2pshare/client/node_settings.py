@@ -6,7 +6,7 @@ from typing import Any
 
 from attrs import Attribute, field, frozen
 
-from p2pshare.addresses import parse_address
+from p2pshare.addresses import is_numeric, parse_address
 from p2pshare.rates import parse_duration, parse_size
 from p2pshare.settings import PARSE, between
 from p2pshare.web.access_settings import AccessSettings
@@ -23,13 +23,18 @@ def _is_place(instance: Any, attribute: Attribute[Any], value: str | None) -> No
         parse_address(value, default_port=0)
 
 
+def _is_ours(instance: Any, attribute: Attribute[Any], value: str | None) -> None:
+    if value not in (None, "localhost") and not is_numeric(value):
+        raise ValueError(f'is "{value}": expected an IP address of this machine, 0.0.0.0 for all of them')
+
+
 @frozen
 class ControlSettings(AccessSettings):
     """Where a peer is looked at and told what to do, over HTTP, and by whom."""
 
     enabled: bool = False  # a peer that shares a folder has a control port in any case
     port: int | None = field(default=None, validator=between(0, 65535))  # None: 8081, or any free one
-    bind: str = "127.0.0.1"
+    bind: str = field(default="127.0.0.1", validator=_is_ours)
 
 
 @frozen
@@ -48,4 +53,4 @@ class ShareSettings:
     # port can be reached from this machine alone, and the index is on another.
     address: str | None = field(default=None, validator=_is_place)  # host, or host:port; None: as the index sees us
     port: int | None = field(default=None, validator=between(0, 65535))  # None: 9001, or any free one
-    bind: str | None = None  # None: all addresses
+    bind: str | None = field(default=None, validator=_is_ours)  # None: all addresses

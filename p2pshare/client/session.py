@@ -28,6 +28,7 @@ from p2pshare.metainfo import Metainfo
 from p2pshare.peer.budget import ConnectionBudget
 from p2pshare.peer.connector import Connector
 from p2pshare.peer.factory import AcceptFactory
+from p2pshare.peer.first_bytes import Dialects
 from p2pshare.peer.limiter import Allowance, Bucket
 from p2pshare.peer.limits import Commons
 from p2pshare.storage.old_state import sweep_state
@@ -74,6 +75,7 @@ class Session(Service):
     peer_id: bytes = field(init=False)
     port: int = field(init=False, default=0)  # where we listen; once closed, where we did: goodbyes still name it
     swarms: dict[bytes, Swarm] = field(init=False, factory=dict)
+    dialects: Dialects = field(init=False, factory=dict)  # besides BEP 3, that share the port
     _scrubs: dict[bytes, Scrub] = field(init=False, factory=dict)
     _listening: IListeningPort | None = field(init=False, default=None)
     _leaving: set[bytes] = field(init=False, factory=set)  # removed, and not quite stopped
@@ -195,7 +197,7 @@ class Session(Service):
             return
         wanted = self.settings.port
         ports = chain(DEFAULT_PORTS, (0,)) if wanted is None else (wanted,)
-        factory = AcceptFactory(self.reactor, self._route, self._budget)
+        factory = AcceptFactory(self.reactor, self._route, self._budget, self.dialects)
         self._listening = listen(self.reactor, ports, factory, self.settings.bind)
         self.port = _port_of(self._listening)
         self.log.info("listening for peers on port {port}", port=self.port)

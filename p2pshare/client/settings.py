@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from attrs import Factory, field, frozen
+from attrs import Attribute, Factory, field, frozen
 
 from p2pshare.client.node_settings import ControlSettings, ShareSettings
+from p2pshare.client.pickers import find_picker
+from p2pshare.errors import ConfigError
 from p2pshare.peer.limits import ConnectionLimits
 from p2pshare.policy.choker import ChokerSettings
 from p2pshare.rates import parse_duration, parse_size
@@ -19,6 +21,13 @@ SECTION = "peer"  # of the settings file
 _MAX_RATE = 1 << 40  # bytes/second
 _SIZE: dict[str, Any] = {PARSE: parse_size}
 _TIME: dict[str, Any] = {PARSE: parse_duration}
+
+
+def _is_picker(instance: Any, attribute: Attribute[Any], value: str) -> None:
+    try:
+        find_picker(value)
+    except ConfigError as error:
+        raise ValueError(str(error).removeprefix("picker ")) from None
 
 
 @frozen
@@ -43,7 +52,7 @@ class PeerSettings:
     optimistic_slots: int = field(default=1, validator=between(0, 1000))
     choke_interval: float = field(default=10.0, validator=between(0.1, 3600), metadata=_TIME)
     optimistic_interval: float = field(default=30.0, validator=between(0.1, 3600), metadata=_TIME)
-    picker: str = field(default="rarest", validator=one_of("rarest", "first", "random", "sequential"))
+    picker: str = field(default="rarest", validator=_is_picker)
     pipeline: int | None = field(default=None, validator=between(1, 2000))  # None: tuned from the rate
     request_timeout: float = field(default=60.0, validator=between(1, 3600), metadata=_TIME)
     memory_limit: int = field(default=32 << 20, validator=between(1 << 20, 1 << 36), metadata=_SIZE)
@@ -70,7 +79,7 @@ class PeerSettings:
         """Give each torrent its share of the knobs."""
         return SwarmSettings(
             max_peers=self.max_peers,
-            picker=self.picker,
+            picker=find_picker(self.picker),
             pipeline=self.pipeline,
             request_timeout=self.request_timeout,
             memory_limit=self.memory_limit,

@@ -8,7 +8,7 @@ from attrs import define, field
 
 from p2pshare.bitfield import Bitfield
 from p2pshare.policy.copies import Copies
-from p2pshare.policy.strategies import STRATEGIES, Strategy, anything
+from p2pshare.policy.strategies import STRATEGIES, Strategy, anything, rarest
 
 # The first pieces are drawn at random: a rare piece comes from few peers, slowly, and until we have some whole piece
 # we have nothing to trade (mainline rarest_first_cutoff, libtorrent initial_picker_threshold: 4).
@@ -92,11 +92,11 @@ class PiecePicker:
         self._done += 1
 
 
-def make_picker(name: str, num_pieces: int, random: Random) -> PiecePicker:
+def make_picker(name: str | Strategy, num_pieces: int, random: Random) -> PiecePicker:
     """
-    Make the picker of a named strategy: ``rarest``, ``first``, ``random`` or ``sequential``.
+    Make the picker of a strategy, or of one with a name: ``rarest``, ``first``, ``random`` or ``sequential``.
 
     :raise KeyError: there is no such strategy.
     """
-    strategy = STRATEGIES[name]
-    return PiecePicker(num_pieces, random, strategy, anything if name == "rarest" else strategy)
+    strategy = STRATEGIES[name] if isinstance(name, str) else name
+    return PiecePicker(num_pieces, random, strategy, anything if strategy is rarest else strategy)

@@ -9,6 +9,7 @@ from attrs import field, frozen
 from p2pshare.geometry import BLOCK_SIZE
 from p2pshare.policy.choker import ChokerSettings
 from p2pshare.policy.pipeline import DEEPEST
+from p2pshare.policy.strategies import Strategy
 from p2pshare.rates import parse_duration
 from p2pshare.settings import PARSE, between
 from p2pshare.wire.bep3 import MAX_FRAME
@@ -42,7 +43,7 @@ class SwarmSettings:
     """How one torrent behaves. Times in seconds."""
 
     max_peers: int = 50  # libtorrent, Transmission: 50 to 100 a torrent
-    picker: str = "rarest"
+    picker: str | Strategy = "rarest"
     pipeline: int | None = None  # blocks outstanding at one peer; None: tuned from its rate
     request_timeout: float = 60.0  # libtorrent 60
     memory_limit: int = 32 * 1024 * 1024  # bytes of pieces being put together, and again being hashed

@@ -91,7 +91,7 @@ class PeerSettingsTests(SynchronousTestCase):
             ("jitter = 1", "line 2: peer.jitter is 1: expected true or false"),
             ("limit_up = -5", "line 2: peer.limit_up is -5: expected 1 to"),
             ('limit_up = "fast"', 'line 2: peer.limit_up is "fast": '),
-            ('picker = "best"', 'line 2: peer.picker is "best": expected "rarest" or'),
+            ('picker = "best"', "line 2: peer.picker is 'best': expected rarest, first, "),
         ):
             error = self.assertRaises(ConfigError, self.read, line)
             self.assertIn(said, str(error))

@@ -120,6 +120,7 @@ class OptionsTests(PeerTestCase):
         ):
             self.assertEqual(self.refusal(*arguments), said)
         self.assertIn("port is 70000: expected 0 to", self.refusal("-t", self.one, "-p", "70000"))
+        self.assertIn("expected an IP address", self.refusal("-s", self.data, "--control-bind", "node.test"))
         self.assertIn("not an address such as", self.refusal("-s", self.data, "-i", "ftp://index.test"))
         self.assertIn("port is 70000: expected 0 to", self.refusal("-s", self.data, "--control-port", "70000"))
         self.assertIn("line 3: peer.speed is unknown", self.refusal("-t", self.one, "-c", config))
