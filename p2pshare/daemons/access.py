@@ -35,11 +35,11 @@ def choose_key(
     :raise ConfigError: a token cannot be used, or none is there though it is required.
     """
     if configured is not None:
-        return Key(check_token(configured, "web.token"))
+        return Key(check_token(configured, "token"))
     if given := environment.get(TOKEN_VARIABLE):
         return Key(check_token(given, TOKEN_VARIABLE))
     if required:
-        raise ConfigError(f"web.require_token is set, but there is no token: give web.token, or {TOKEN_VARIABLE}")
+        raise ConfigError(f"require_token is set, but there is no token: give token in the settings, or {TOKEN_VARIABLE}")
     if ip_address(plain_host(bind)).is_loopback:
         return Key(None)
     if folder is None:

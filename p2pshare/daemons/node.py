@@ -46,7 +46,7 @@ from p2pshare.web.spawn import Background
 
 _ID, _KEPT, _NOTHING = "node_id", "torrents", "unshared"
 _READERS = 4  # threads for what is fetched and put here over HTTP
-_DOWNLOADS = ("/download", "/api/v1/download/")  # what the downloads port has
+_DOWNLOADS = ("/download", "/api/v1/download/", "/torrent")  # what the downloads port has
 
 
 def make_workers(reactor: Any) -> MakeThreads:
@@ -217,6 +217,7 @@ class NodeService(Service):
                 is_wanted=is_wanted,
                 elsewhere=sharing,
                 fetched=sharing.library.count_download,
+                torrent_of=sharing.torrent_file,
                 is_shared=lambda info_hash: sharing.seeds(info_hash) and not self._torrents.came_here(info_hash),
             )
         return Node(parts, threads.run, self._reactor, time.time, self._limits, self._hits)

@@ -22,6 +22,7 @@ from p2pshare.discovery.http_tracker import HTTPTrackers, http_trackers
 from p2pshare.discovery.index_client import IndexClient
 from p2pshare.errors import ConfigError
 from p2pshare.faces.node_offer import Shared
+from p2pshare.metainfo import dump
 from p2pshare.sharing.announces import SeedAnnounces
 from p2pshare.sharing.hints import Hints
 from p2pshare.sharing.library import Library
@@ -30,6 +31,7 @@ from p2pshare.sharing.registrar import Pace, Registrar
 from p2pshare.sharing.seeding import Seeding
 from p2pshare.sharing.shelf import SharedFile, Shelf
 from p2pshare.sharing.told import Told
+from p2pshare.sharing.torrents import torrent_of
 from p2pshare.storage.hashing import usable_cores
 
 _SHELF, _TOLD = "shelf", "told"
@@ -74,6 +76,7 @@ class Sharing(Service):
         :raise P2PShareError: the state cannot be used.
         """
         self._session = session
+        self._index = index
         self._keeping = threads("shelf", 1)
         self._reading = threads("library", usable_cores())
         keep, read = self._keeping.run, self._reading.run
@@ -119,6 +122,14 @@ class Sharing(Service):
     def info_hash(self, file: Shared) -> str | None:
         """Which torrent has this file as its only one, in hex; None: there is none."""
         return self._seeding.info_hash(_ours(file))
+
+    def torrent_file(self, file: Shared) -> bytes:
+        """
+        Write the torrent of a file, which names the tracker beside the index.
+
+        :raise MetainfoError: there can be none.
+        """
+        return dump(torrent_of(_ours(file), None if self._index is None else announce_url(self._index.base)))
 
     def startService(self) -> None:
         super().startService()

@@ -20,6 +20,7 @@ from p2pshare.faces.node_news import NodeNews
 from p2pshare.faces.node_offer import Elsewhere, Nowhere, Offer, Shared
 from p2pshare.faces.node_search import Index, NodeSearch
 from p2pshare.faces.node_stats import NodeStats, SwarmTotals, Uploaded
+from p2pshare.faces.node_torrent_files import NodeTorrentFiles, TorrentOf
 from p2pshare.faces.node_torrents import Memory, NodeTorrents, NoMemory, Pausing, Torrents
 from p2pshare.faces.node_uploads import MAX_FILE_SIZE, NodeUploads
 from p2pshare.web.files import Run
@@ -84,6 +85,7 @@ class NodeParts:
     :ivar data: where the content of torrents is that are added over HTTP.
     :ivar fetched: told the name of each shared file that somebody has fetched.
     :ivar is_shared: whether a torrent is one of a shared file, by its info hash.
+    :ivar torrent_of: writes the torrent of a shared file; None: they are not seeded.
     """
 
     library: Library
@@ -99,6 +101,7 @@ class NodeParts:
     memory: Memory = field(factory=NoMemory)
     fetched: Callable[[str], object] = lambda name: None
     is_shared: Callable[[bytes], bool] = lambda info_hash: False
+    torrent_of: TorrentOf | None = None
     max_file_size: int = MAX_FILE_SIZE
 
 
@@ -202,6 +205,7 @@ class Node(Service):
         self._downloads = NodeDownloads(
             self._offer, library.folder, parts.open_below, run, clock, stall, hits, uploaded, parts.fetched
         )
+        self._torrent_files = NodeTorrentFiles(self._offer, parts.torrent_of)
         self._search = NodeSearch(self._offer, library.files, lambda: parts.standing().id, run, parts.index)
 
     def routes(self) -> list[Route]:
@@ -212,6 +216,7 @@ class Node(Service):
             *self._uploads.routes(),
             *self._search.routes(),
             *self._downloads.routes(),
+            *self._torrent_files.routes(),
             *self._torrents.routes(),
         ]
 

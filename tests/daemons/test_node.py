@@ -20,6 +20,7 @@ from p2pshare.client.settings import PeerSettings
 from p2pshare.daemons.node_ports import is_here, listen
 from p2pshare.daemons.peer import PeerService
 from p2pshare.errors import ConfigError, PortError
+from p2pshare.metainfo import parse
 from tests.client.fakes import ThreadsOfNow, torrent_file
 from tests.web.connections import Connection, Reply
 
@@ -177,6 +178,22 @@ class FaceTests(NodeTestCase):
         self.assertEqual(self.ask(site, "GET", f"/download/{file['id']}").body, b"some notes")
         (file,) = json.loads(self.ask(site, "GET", "/api/v1/files").body)
         self.assertEqual(file["downloads"], 1)
+
+    def test_torrent_of_a_file(self) -> None:
+        """The torrent of a shared file names the tracker of the index; an empty file has none."""
+        self.put("empty.txt", b"")
+        self.begin(FAR, address="192.0.2.7")
+        control, downloads = self.sites().values()
+        files = {file["filename"]: file for file in json.loads(self.ask(control, "GET", "/api/v1/files").body)}
+        by_id = self.ask(control, "GET", f"/api/v1/files/{files['notes.txt']['id']}/torrent")
+        by_name = self.ask(downloads, "GET", "/torrent?filename=notes.txt")
+        self.assertEqual(by_id.body, by_name.body)
+        self.assertEqual(by_name.headers["content-type"], "application/x-bittorrent")
+        torrent = parse(by_name.body)
+        self.assertEqual((torrent.info_hash.hex(), torrent.name), (files["notes.txt"]["info_hash"], "notes.txt"))
+        self.assertEqual(torrent.announce_tiers, ((f"{FAR}/announce",),))
+        self.assertEqual(self.ask(downloads, "GET", "/torrent?filename=empty.txt").status, 409)
+        self.assertEqual(self.ask(downloads, "GET", "/torrent?filename=unknown").status, 404)
 
     def test_no_folder(self) -> None:
         """A peer that shares no folder has no files, and says so to who wants to put one there."""

@@ -107,9 +107,9 @@ class SharingTests(NodeTestCase):
         self.assertEqual(fetch(f"{node.url}/download?filename=../state/node_id")[0], 404)
 
         torrent = self.top / "x.torrent"
-        announce = f"{self.index.url}/announce"
-        made = self.command("create", "create", path, "-t", announce, "-o", torrent, "--json")
-        self.assertEqual(json.loads(made.said().splitlines()[-1])["info_hash"], node.files()[path.name]["info_hash"])
+        status, data = fetch(f"{node.url}/api/v1/files/{file_id}/torrent")
+        self.assertEqual(status, 200)
+        torrent.write_bytes(data)
         output = self.top / "got"
         self.command("download", "download", torrent, "-o", output, "--bind", "127.0.0.1", "--timeout", "20")
         self.assertEqual((output / path.name).read_bytes(), CONTENT)
