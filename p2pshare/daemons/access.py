@@ -39,7 +39,9 @@ def choose_key(
     if given := environment.get(TOKEN_VARIABLE):
         return Key(check_token(given, TOKEN_VARIABLE))
     if required:
-        raise ConfigError(f"require_token is set, but there is no token: give token in the settings, or {TOKEN_VARIABLE}")
+        raise ConfigError(
+            f"require_token is set, but there is no token: give token in the settings, or {TOKEN_VARIABLE}"
+        )
     if ip_address(plain_host(bind)).is_loopback:
         return Key(None)
     if folder is None:
