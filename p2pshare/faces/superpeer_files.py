@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+from base64 import b64decode
 from typing import Annotated, Any
 
 from attrs import define, evolve, frozen
 from msgspec import Meta
 
 from p2pshare.addresses import is_dialable, parse_address
-from p2pshare.errors import RequestRefused
+from p2pshare.errors import MetainfoError, RequestRefused
 from p2pshare.faces.news import News
 from p2pshare.faces.superpeer_bodies import in_any_spelling, read_body
 from p2pshare.faces.superpeer_peers import PEER_NOT_FOUND
 from p2pshare.faces.times import rfc3339
 from p2pshare.index.nodes import Nodes
-from p2pshare.index.records import ContentKey, Share, ShareClaim
+from p2pshare.index.records import ContentKey, Share, ShareClaim, TorrentClaim
 from p2pshare.index.shares import Shares
+from p2pshare.index.torrents import Torrents
+from p2pshare.metainfo import dump, parse
 from p2pshare.web.rates import RateLimit
 from p2pshare.web.replies import Refused
 from p2pshare.web.routes import Call, Route
@@ -88,6 +91,7 @@ class _FileBody:
     peer_address: str = ""
     category: str = ""
     tags: tuple[str, ...] = ()
+    torrent: str = ""  # a torrent file with this content and nothing else, in Base64
 
 
 @frozen
@@ -116,6 +120,7 @@ class FileFace:
     _shares: Shares
     _nodes: Nodes
     _news: News
+    _torrents: Torrents | None = None  # None: torrents that come along are not kept
 
     def routes(self, rate: RateLimit) -> list[Route]:
         """
@@ -160,19 +165,27 @@ class FileFace:
         ]
 
     async def register(self, call: Call[None, dict[str, Any]]) -> FileRegistered:
-        """The same content of the same owner stays one entry with one id: its name, address and labels become these."""
+        """
+        The same content of the same owner stays one entry with one id: its name, address and labels become these.
+
+        With its torrent it can be had from a swarm, too.
+        """
         body = read_body(_FileBody, call.body)
-        share = await self._shares.register(
-            ShareClaim(
-                filename=body.filename,
-                size=body.size,
-                hash=body.hash,
-                owner=body.owner,
-                peer_address=_served_at(body.peer_address),
-                category=body.category,
-                tags=body.tags,
-            )
+        share_claim = ShareClaim(
+            filename=body.filename,
+            size=body.size,
+            hash=body.hash,
+            owner=body.owner,
+            peer_address=_served_at(body.peer_address),
+            category=body.category,
+            tags=body.tags,
         )
+        share = None
+        if body.torrent and self._torrents is not None:
+            await self._torrents.add(_torrent_of(share_claim, body.torrent))
+            share = await self._shares.find(share_claim.key, body.owner)
+        if share is None:
+            share = await self._shares.register(share_claim)
         self._news.tell("file_registered", FileInfo.of(share))
         return FileRegistered(share.id)
 
@@ -214,6 +227,30 @@ async def tell_file(shares: Shares, news: News, key: ContentKey, owner: str) -> 
     share = await shares.find(key, owner)
     if share is not None:
         news.tell("file_registered", FileInfo.of(share))
+
+
+def _torrent_of(share: ShareClaim, text: str) -> TorrentClaim:
+    """Read the torrent of a file that is registered."""
+    try:
+        content = parse(b64decode(text, validate=True))
+    except (ValueError, MetainfoError) as error:
+        raise RequestRefused(f"torrent: {error}") from None
+    if not content.is_single or content.total_length != share.size:
+        raise RequestRefused(f"torrent: {content.total_length} bytes, expected one file of {share.size}")
+    return TorrentClaim(
+        info_hash=content.info_hash,
+        name=share.filename,
+        size=share.size,
+        piece_length=content.piece_length,
+        num_pieces=content.num_pieces,
+        pieces=content.pieces,
+        owner=share.owner,
+        metainfo=dump(content),
+        keys=(share.key,),
+        category=share.category,
+        tags=share.tags,
+        peer_address=share.peer_address,
+    )
 
 
 def _served_at(peer_address: str) -> str:

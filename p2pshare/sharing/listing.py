@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from base64 import b64encode
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
@@ -9,10 +10,13 @@ from attrs import define, frozen
 
 from p2pshare.addresses import Address
 from p2pshare.errors import IndexRefused, IndexUnreachable
+from p2pshare.metainfo import compose
 from p2pshare.sharing.notices import Listed, Withdrawal
 from p2pshare.sharing.shelf import SharedFile
+from p2pshare.sharing.torrents import info_of
 
 MOST_AT_ONCE = 200  # files; whatever an index says it takes
+_MOST_HASHES = 40 * 1024  # bytes; with them in Base64 a file's description stays below 64 KiB
 LONGEST_ID = 256  # characters of an id that an index gives
 _GONE = 404
 _TOO_MANY = 429
@@ -151,6 +155,7 @@ class Listing:
             "category": file.category,
             "tags": list(file.tags),
             "info_hash": self._info_hash(file),
+            "torrent": _torrent(file),
         }
 
     async def _ask(
@@ -162,6 +167,13 @@ class Listing:
             if error.status >= 500 or error.status == _TOO_MANY:
                 raise IndexUnreachable(f"the index: {error}") from error
             raise
+
+
+def _torrent(file: SharedFile) -> str:
+    """Write a file's torrent for JSON; empty where there is none, or it is larger than what an index reads at once."""
+    if not file.size or len(file.digest.pieces) > _MOST_HASHES:
+        return ""
+    return b64encode(compose(info_of(file))).decode("ascii")
 
 
 def _outcome(owner: str, result: object) -> Listed | str:

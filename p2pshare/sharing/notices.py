@@ -90,7 +90,8 @@ class Notices:
         :meth:`withdrawn`.
 
         :param most: files to offer at once.
-        :param largest: bytes of their names, together; a single one may have more.
+        :param largest: bytes of their names and a quarter of those of their hashes, together; a single one may have
+            more. On their way names may become six times as long, hashes are a third longer.
         :return: files to offer, or one entry to withdraw; None: there is nothing to tell.
         """
         while self._due:
@@ -99,7 +100,7 @@ class Notices:
             for entry in list(islice(self._due, most)):
                 file = self._shared.get(entry)
                 if file is not None and entry not in self._told:
-                    room -= len(entry.name.encode())
+                    room -= len(entry.name.encode()) + len(file.digest.pieces) // 4
                     if files and room < 0:
                         break
                     files.append(file)

@@ -235,6 +235,6 @@ class DocumentTests(SuperpeerCase):
         document = describe(RouteTable(routes(self.catalogue, self.news, self.history, self.now)), "x", "1")
         body = document["paths"]["/api/v1/files/register"]["post"]["requestBody"]
         schema = body["content"]["application/json"]["schema"]
-        self.assertEqual(sorted(schema["properties"]), sorted(FILE))
+        self.assertEqual(sorted(schema["properties"]), sorted([*FILE, "torrent"]))
         self.assertEqual(sorted(schema["required"]), ["filename", "hash", "owner", "size"])
         self.assertTrue(body["required"])

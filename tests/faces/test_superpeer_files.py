@@ -2,9 +2,57 @@
 
 from __future__ import annotations
 
+import hashlib
+from base64 import b64encode
+from typing import Any
+
+from p2pshare import bencoding
+from p2pshare.metainfo import compose, parse
 from tests.faces.serving import INFO_HASH
 from tests.faces.superpeers import FILE, HASH, SuperpeerCase
 from tests.web.serving import JSON
+
+CONTENT = bytes(range(100))
+INFO = {"length": 100, "name": "song.mp3", "piece length": 16384, "pieces": hashlib.sha1(CONTENT).digest()}
+TORRENT = compose(bencoding.encode(INFO))
+
+
+class TorrentTests(SuperpeerCase):
+    """Files that are registered with their torrent."""
+
+    def with_torrent(self, torrent: bytes = TORRENT, **said: Any) -> str:
+        """Register one; gives its id."""
+        return self.register_file(torrent=b64encode(torrent).decode(), **said)
+
+    def test_known(self) -> None:
+        """It is one entry that says in which torrent it is; the torrent can be had, and knows all paths."""
+        file_id = self.with_torrent(filename="albums/song.mp3")
+        (file,) = self.value_of("/api/v1/files")
+        info_hash = hashlib.sha1(bencoding.encode(INFO)).hexdigest()
+        self.assertEqual((file["id"], file["filename"]), (file_id, "albums/song.mp3"))
+        self.assertEqual((file["hash"], file["info_hash"]), (HASH, info_hash))
+        kept = self.successResultOf(self.catalogue.torrents.metainfo(info_hash))
+        self.assertEqual(parse(kept).info_hash.hex(), info_hash)
+
+    def test_two_owners(self) -> None:
+        """Two who have it share one torrent; a third who brings none finds its file in it, too."""
+        ids = {self.with_torrent(), self.with_torrent(owner="bob"), self.register_file(owner="carl")}
+        self.assertEqual(len(ids), 3)
+        self.assertEqual(len({file["info_hash"] for file in self.value_of("/api/v1/files")}), 1)
+
+    def test_taken_back(self) -> None:
+        """With its only name the file goes."""
+        self.with_torrent(filename="albums/song.mp3")
+        body = {"hash": HASH, "owner": "ann", "filename": "albums/song.mp3"}
+        self.assertEqual(self.post("/api/v1/files/unregister", body).status, 200)
+        self.assertEqual(self.value_of("/api/v1/files"), [])
+
+    def test_wrong(self) -> None:
+        """A torrent that is none, or one of something else, is refused with the file."""
+        for torrent in ("*", b64encode(b"nonsense").decode(), b64encode(TORRENT).decode()):
+            reply = self.post("/api/v1/files/register", {**FILE, "size": 99, "torrent": torrent})
+            self.assertIn("torrent: ", self.refused(reply, 400))
+        self.assertEqual(self.value_of("/api/v1/files"), [])
 
 
 class RegisterTests(SuperpeerCase):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from base64 import b64decode
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -14,12 +15,14 @@ from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import provider
 
 from p2pshare.errors import IndexRefused, StorageError
+from p2pshare.metainfo import parse
 from p2pshare.sharing.digest import Digest
 from p2pshare.sharing.library import Event, FileAdded, FileChanged, FileRemoved, Listener
 from p2pshare.sharing.listing import Listing, Presence
 from p2pshare.sharing.registrar import LAST_WORD, Registrar
 from p2pshare.sharing.shelf import SharedFile
 from p2pshare.sharing.told import Told
+from p2pshare.sharing.torrents import info_hash_of
 from p2pshare.sharing.walk import Stamp
 from tests.sharing.indexes import FakeIndex
 
@@ -135,8 +138,11 @@ class S2RegistrationTests(RegistrarCase):
             self.heard(REGISTER),
             [{"id": "peer_00000000001", "address": "10.0.0.7", "port": 9001, "shared_files": 1, "region": "here"}],
         )
+        (offer,) = self.heard(OFFER)
+        torrent = parse(b64decode(offer.pop("torrent")))
+        self.assertEqual((torrent.info_hash, torrent.name), (info_hash_of(shared("albums/song.mp3")), "song.mp3"))
         self.assertEqual(
-            self.heard(OFFER),
+            [offer],
             [
                 {
                     "filename": "albums/song.mp3",
