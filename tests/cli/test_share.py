@@ -102,9 +102,9 @@ class ShareTests(SynchronousTestCase):
         if results[0] is not None:
             results[0].raiseException()
 
-    def share(self, *arguments: str | Path) -> Result:
-        """Run the command."""
-        return run("share", self.folder, *arguments)
+    def share(self, *arguments: str | Path, token: str | None = None) -> Result:
+        """Run the command, with a token in the environment or without."""
+        return run("share", self.folder, *arguments, env={TOKEN_VARIABLE: token})
 
     def test_with_an_index(self) -> None:
         """The peer shares the folder and tells the index that was named; stopped, it ends in order, with 0."""
@@ -138,8 +138,7 @@ class ShareTests(SynchronousTestCase):
     def test_no_token(self) -> None:
         """Where nobody else can connect there is none, and the environment's is known to everybody anyway."""
         self.share("--with-tracker", "--bind", "127.0.0.1", "--state-dir", self.mktemp())
-        os.environ[TOKEN_VARIABLE] = "t" * 32
-        self.share("--with-tracker", "--state-dir", self.mktemp())
+        self.share("--with-tracker", "--state-dir", self.mktemp(), token="t" * 32)
         self.share("--index", "http://10.0.0.1:8000")
         self.assertEqual([options.settings.share.index_token for options in self.peers_options], [None] * 3)
 
