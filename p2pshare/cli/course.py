@@ -19,6 +19,7 @@ _PATH = click.Path(path_type=Path)
 
 @click.group(
     "course",
+    context_settings={"help_option_names": ["-h", "--help"]},
     short_help="The university course's swarm: try it, check its logs.",
     epilog=examples(
         "p2pshare course init small swarm && cd swarm", "StartRemotePeers --local", "p2pshare course check ."

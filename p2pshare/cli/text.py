@@ -30,6 +30,7 @@ Work = Callable[[TextPeer], Awaitable[None]]
 
 @click.group(
     "text",
+    context_settings={"help_option_names": ["-h", "--help"]},
     short_help="Peers of a text swarm (JSON tracker, line protocol).",
     epilog=examples("p2pshare text seed example.txt", "p2pshare text download HASH example.txt 3 --port 6882"),
 )
