@@ -189,7 +189,9 @@ class SearchTests(NodePageTestCase):
         digest = hashlib.sha256(content).hexdigest()
         self.register("my thesis & more.pdf", digest, "document", owner="somebody else")
         self.register(IMAGE, "ab" * 32, "image", owner=OWNER)
-        page = self.open("#search")
+        page = self.open()
+        self.expect_text(self.files(page), "my thesis & more.pdf")  # it is read, and can be had
+        page.get_by_role("tab", name="Search").click()
         found = page.get_by_role("list", name="Files found")
         self.expect_text(found, IMAGE, "my thesis & more.pdf")
         self.assertEqual(found.get_by_text("yours").count(), 1)
@@ -290,6 +292,7 @@ class LookTests(NodePageTestCase):
             shown.append(page.evaluate("document.activeElement.innerText"))
         self.assertEqual(shown, ["Share", "Search", "Share", "Stats", "Files", "Stats", "Files"])
         self.assertEqual(page.get_by_role("tab", selected=True).inner_text(), "Files")
+        self.expect_text(self.files(page), "a.txt")  # asked for anew
         reached = []
         for _ in range(5):
             page.keyboard.press("Tab")
