@@ -265,6 +265,28 @@ class ComingAndGoingTests(WholeSwarmTestCase):
         self.network.vanish("10.0.0.2")
         self.assert_completes(staying)
 
+    def test_s3_14_two_seeds(self) -> None:
+        """Pieces come from a slow seed and from a fast one; when that vanishes half way, the slow one does the rest."""
+        slow, fast = self.add(CONTENT, rate=self.RATE / 4), self.add(CONTENT, rate=self.RATE)
+        leech = self.add()
+        self.introduce()
+        self.assertTrue(self.network.run(300, lambda: self.half(leech)))
+        self.assertGreater(slow.up.total, 0)
+        self.assertGreater(fast.up.total, slow.up.total)
+        self.network.vanish("10.0.0.2")
+        self.assert_completes(leech)
+
+    def test_s3_14_corrupt_seed(self) -> None:
+        """One of two seeds has other bytes than it says: none of them gets into the file, and it is sent away."""
+        wrong = bytes(byte ^ 1 for byte in CONTENT)
+        self.add(CONTENT, rate=self.RATE)
+        liar = self.add(wrong, rate=self.RATE)
+        leech = self.add()
+        self.introduce()
+        self.assert_completes(leech)
+        self.assertGreater(liar.up.total, 0)
+        self.assertNotIn("10.0.0.2", [remote.address.host for remote in leech.members])
+
     def test_f112_seed_vanishes_and_returns(self) -> None:
         """When the only seed is gone what is there is kept; when it is back the rest comes, and nothing comes twice."""
         seed, leech = self.add(CONTENT, rate=self.RATE), self.add()
