@@ -55,12 +55,15 @@ class Options(DaemonOptions):
             "HTTP port of the page and the API; 0: any free one. [default with --share: 8081]",
         ],
         ["control-bind", None, None, "Address of that port. [default: 127.0.0.1]"],
+        ["course", None, None, "Folder of a course project's swarm: be one of its peers, and nothing else."],
+        ["peer-id", None, None, "Which of them, by the number in PeerInfo.cfg."],
         ["config", "c", None, "Settings file, such as conf/peer.toml."],
         ["state-dir", None, None, "Folder for this peer alone; one process can use it. [default: the user's]"],
     ]
 
     settings: PeerSettings  # its paths are absolute
     torrents: list[Intake]  # those named one by one
+    course: tuple[Path, int] | None = None  # the folder of a course's swarm, and our id
 
     def __init__(self) -> None:
         """Start with no torrent."""
@@ -84,6 +87,13 @@ class Options(DaemonOptions):
         if watch is not None and not Path(watch).is_dir():
             raise UsageError(f"cannot watch {watch}: there is no such folder")
         self._check_share()
+        if (self["course"] is None) != (self["peer-id"] is None):
+            raise UsageError("--course FOLDER and --peer-id NUMBER go together")
+        if self["course"] is not None:
+            number = self._number("peer-id")
+            assert number is not None, "given"
+            self.course = Path(self["course"]).absolute(), number
+            return
         control, share = self.settings.control, self.settings.share
         if watch is None and share.folder is None and not self.torrents and not control.enabled:
             raise UsageError("nothing to share: give --share FOLDER, --torrent FILE, or --watch FOLDER")
@@ -161,7 +171,13 @@ def makeService(options: Options) -> IService:
         make_monotonic(reactor)
         allow_many_files()
         reactor.callWhenRunning(stop_on_signals, reactor)
-    service = PeerService(options.settings, options.torrents, reactor, Random())
+    service: IService
+    if options.course is not None:
+        from p2pshare.daemons.course import CourseService  # late: few peers are of this kind
+
+        service = CourseService(*options.course, reactor)
+    else:
+        service = PeerService(options.settings, options.torrents, reactor, Random())
     return service if options.parent is None else Started(service, options.parent)
 
 
