@@ -34,8 +34,9 @@ class BrowserTestCase(SynchronousTestCase):
 
         playwright = sync_playwright().start()
         self.addCleanup(playwright.stop)
-        # Its sandbox needs rights that containers do not give; the pages are our own.
-        self.browser: Any = playwright.chromium.launch(executable_path=found, args=["--no-sandbox"])
+        # Containers give neither the rights that its sandbox needs nor much shared memory; the pages are our own.
+        flags = ["--no-sandbox", "--disable-dev-shm-usage", "--disable-gpu"]
+        self.browser: Any = playwright.chromium.launch(executable_path=found, args=flags)
         self.addCleanup(self.browser.close)
         self.strayed: list[str] = []
         self.complaints: list[str] = []
