@@ -7,18 +7,18 @@ from secrets import token_hex
 from typing import Any, NoReturn
 
 import msgspec
-from attrs import define, frozen
-from twisted.internet.defer import Deferred, succeed
-from twisted.internet.interfaces import IConsumer, IReactorTime
+from attrs import frozen
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IReactorTime
 from twisted.web.client import Agent
 from twisted.web.http_headers import Headers
-from twisted.web.iweb import IAgent, IBodyProducer
-from zope.interface import implementer
+from twisted.web.iweb import IAgent
 
 from p2pshare import __version__
 from p2pshare.cli.exits import Ended, ExitCode
 from p2pshare.daemons.access import TOKEN_VARIABLE
 from p2pshare.discovery.fetch import FAILURES, cause, read_body
+from p2pshare.discovery.ready_body import ReadyBody
 from p2pshare.errors import IndexRefused, TrackerUnreachable
 
 TIMEOUT = 60.0  # s for a whole answer; a torrent file of 10 MiB may have a slow way
@@ -91,7 +91,9 @@ async def _send(agent: IAgent, base: str, method: str, path: str, parcel: Parcel
     if token is not None:
         headers.setRawHeaders("Authorization", [f"Bearer {token}"])
     try:
-        response = await agent.request(method.encode(), f"{base}{path}".encode("ascii"), headers, _Body(parcel.data))
+        response = await agent.request(
+            method.encode(), f"{base}{path}".encode("ascii"), headers, ReadyBody(parcel.data)
+        )
         data = await read_body(response, _LONGEST_REPLY)
     except TrackerUnreachable as error:
         raise Ended(f"{base}: {error}", ExitCode.NOBODY_FOUND) from error
@@ -117,28 +119,3 @@ def _reason(reply: Any, status: int) -> str:
 
 def _too_slow(base: str, seconds: float) -> NoReturn:
     raise Ended(f"{base}: no complete answer within {seconds:g} s", ExitCode.NOBODY_FOUND)
-
-
-@implementer(IBodyProducer)
-@define(eq=False)
-class _Body:
-    """A body that is there already."""
-
-    _data: bytes
-
-    @property
-    def length(self) -> int:
-        return len(self._data)
-
-    def startProducing(self, consumer: IConsumer) -> Deferred[None]:
-        consumer.write(self._data)
-        return succeed(None)
-
-    def pauseProducing(self) -> None:
-        """All is written by then."""
-
-    def resumeProducing(self) -> None:
-        """All is written by then."""
-
-    def stopProducing(self) -> None:
-        """All is written by then."""

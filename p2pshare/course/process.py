@@ -85,7 +85,7 @@ class CourseProcess:
     def __attrs_post_init__(self) -> None:
         common, info = self._common, self._info
         path = peer_folder(self._folder, self._own) / common.file_name
-        store = CourseStore(path, common.geometry, info.of(self._own).has_file, self._run)
+        store = CourseStore.at(path, common.geometry, info.of(self._own).has_file, self._run)
         self.network = Network(
             self._own, {peer.id for peer in info.peers}, common.geometry, store, self._endpoints, self._reactor, self
         )

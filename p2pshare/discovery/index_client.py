@@ -10,15 +10,16 @@ import msgspec
 from attrs import define, field
 from twisted.internet.defer import Deferred, succeed
 from twisted.internet.endpoints import HostnameEndpoint
-from twisted.internet.interfaces import IConsumer, IProtocol, IProtocolFactory, IReactorTime, IStreamClientEndpoint
+from twisted.internet.interfaces import IProtocol, IProtocolFactory, IReactorTime, IStreamClientEndpoint
 from twisted.web.client import URI, Agent, HTTPConnectionPool
 from twisted.web.http_headers import Headers
-from twisted.web.iweb import IAgent, IAgentEndpointFactory, IBodyProducer
+from twisted.web.iweb import IAgent, IAgentEndpointFactory
 from zope.interface import implementer
 
 from p2pshare import __version__
 from p2pshare.addresses import Address, is_dialable, plain_host
 from p2pshare.discovery.fetch import FAILURES, cause, read_body, shown
+from p2pshare.discovery.ready_body import ReadyBody
 from p2pshare.errors import ConfigError, IndexRefused, IndexUnreachable, TrackerUnreachable
 
 TIMEOUT = 20.0  # s for a whole answer
@@ -122,7 +123,7 @@ class IndexClient:
         producer = None
         if body is not None:
             sent.setRawHeaders("Content-Type", ["application/json"])
-            producer = _Body(msgspec.json.encode(body))
+            producer = ReadyBody(msgspec.json.encode(body))
         try:
             response = await self._agent.request(method.encode(), url.encode("ascii"), sent, producer)
             data = await read_body(response, LONGEST_REPLY)
@@ -154,31 +155,6 @@ def make_index_client(
     client = IndexClient(base, Agent.usingEndpointFactory(reactor, endpoints, pool), reactor, token, pool)
     endpoints.client = client
     return client
-
-
-@implementer(IBodyProducer)
-@define(eq=False)
-class _Body:
-    """A body that is there already; Twisted's own producer would take a timer of the global reactor to hand it over."""
-
-    _data: bytes
-
-    @property
-    def length(self) -> int:
-        return len(self._data)
-
-    def startProducing(self, consumer: IConsumer) -> Deferred[None]:
-        consumer.write(self._data)
-        return succeed(None)
-
-    def pauseProducing(self) -> None:
-        """All is written by then."""
-
-    def resumeProducing(self) -> None:
-        """All is written by then."""
-
-    def stopProducing(self) -> None:
-        """All is written by then."""
 
 
 @implementer(IAgentEndpointFactory)

@@ -61,16 +61,24 @@ class ZonedAgent:
 
 
 def zoned_agent(
-    reactor: Any, pools: dict[Zone, HTTPConnectionPool], policy: IPolicyForHTTPS | None, bind_address: str | None
+    reactor: Any,
+    pools: dict[Zone, HTTPConnectionPool],
+    policy: IPolicyForHTTPS | None,
+    bind_address: str | None,
+    *,
+    longest_answer: int = MAX_ANSWER,
 ) -> ZonedAgent:
     """
     Build the real agents.
 
     :param policy: how certificates are checked; None: against the system's roots, with the host's name.
     :param bind_address: connect from this address of ours instead of whichever the system chooses.
+    :param longest_answer: bytes, headers included; a connection that sends more after one request is aborted.
     """
     public, local = (
-        Agent.usingEndpointFactory(reactor, _ZoneEndpoints(reactor, zone, policy, bind_address), pools[zone])
+        Agent.usingEndpointFactory(
+            reactor, _ZoneEndpoints(reactor, zone, policy, bind_address, longest_answer), pools[zone]
+        )
         for zone in (Zone.PUBLIC, Zone.LOCAL)
     )
     return ZonedAgent(public, local)
@@ -83,6 +91,7 @@ class _ZoneEndpoints:
     _zone: Zone
     _policy: IPolicyForHTTPS | None
     _bind_address: str | None
+    _longest_answer: int
 
     def endpointForURI(self, uri: URI) -> IStreamClientEndpoint:
         endpoint: IStreamClientEndpoint = _ZoneEndpoint(
@@ -94,7 +103,7 @@ class _ZoneEndpoints:
             endpoint = over_tls(endpoint, self._policy, uri.host, uri.port, self._reactor)
         elif uri.scheme != b"http":
             raise SchemeNotSupported(f"{uri.scheme!r} is neither http nor https")
-        return _CappedEndpoint(endpoint)
+        return _CappedEndpoint(endpoint, self._longest_answer)
 
 
 @implementer(IReactorPluggableNameResolver)
@@ -143,10 +152,11 @@ class _CappedEndpoint:
     """Connects, and aborts the connection when an answer gets out of hand."""
 
     _inner: IStreamClientEndpoint
+    _longest_answer: int
 
     def connect(self, protocolFactory: IProtocolFactory) -> Deferred[IProtocol]:
         factory = WrappingFactory(protocolFactory)
-        factory.protocol = _AnswerCap
+        factory.protocol = lambda made, protocol: _AnswerCap(made, protocol, self._longest_answer)
         factory.noisy = False
         if isinstance(protocolFactory, Factory):
             protocolFactory.noisy = False  # no lines in the log for every connection
@@ -162,14 +172,17 @@ def _unwrapped(wrapper: IProtocol) -> IProtocol:
 class _AnswerCap(ProtocolWrapper):
     """Counts what arrives after each request; knows nothing of HTTP."""
 
-    _left = MAX_ANSWER
+    def __init__(self, factory: Any, protocol: IProtocol, longest: int) -> None:
+        """Allow so many bytes for an answer."""
+        super().__init__(factory, protocol)
+        self._longest = self._left = longest
 
     def write(self, data: bytes) -> None:
-        self._left = MAX_ANSWER
+        self._left = self._longest
         super().write(data)
 
     def writeSequence(self, data: list[bytes]) -> None:
-        self._left = MAX_ANSWER
+        self._left = self._longest
         super().writeSequence(data)
 
     def dataReceived(self, data: bytes) -> None:

@@ -174,7 +174,7 @@ class TextPeer:
         return DeferredList(endings).addCallback(lambda _: None)
 
     def _open(self, torrent_hash: str, name: str, size: int, folder: Path, output: Path | None) -> TextTorrent:
-        store = TextStore(folder, Geometry(PIECE_SIZE, (size,)), self._run)
+        store = TextStore.in_folder(folder, Geometry(PIECE_SIZE, (size,)), self._run)
         mesh = TextMesh(lambda address: self._dial(torrent, address), self._hang_up)
         identity = TextIdentity(content_of(torrent_hash, name, size), self.peer_id)
         swarm = Swarm(

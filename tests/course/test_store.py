@@ -40,13 +40,13 @@ class StoreTestCase(SynchronousTestCase):
         """A store over the whole file."""
         self.path.parent.mkdir(parents=True)
         self.path.write_bytes(CONTENT)
-        store = CourseStore(self.path, GEOMETRY, True, maybeDeferred)
+        store = CourseStore.at(self.path, GEOMETRY, True, maybeDeferred)
         self.successResultOf(store.check())
         return store
 
     def leech(self) -> CourseStore:
         """A store over nothing."""
-        store = CourseStore(self.path, GEOMETRY, False, maybeDeferred)
+        store = CourseStore.at(self.path, GEOMETRY, False, maybeDeferred)
         self.successResultOf(store.check())
         return store
 
@@ -64,7 +64,7 @@ class SeedTests(StoreTestCase):
 
     def test_s4_12_missing_or_of_another_size(self) -> None:
         """A file that is not there, or not as long as it should be, is no file to share."""
-        store = CourseStore(self.path, GEOMETRY, True, maybeDeferred)
+        store = CourseStore.at(self.path, GEOMETRY, True, maybeDeferred)
         self.assertIn("TheFile.dat", str(self.failureResultOf(store.check(), StorageError).value))
         self.path.parent.mkdir(parents=True)
         self.path.write_bytes(CONTENT[:-1])
@@ -108,7 +108,7 @@ class LeechTests(StoreTestCase):
         target = self.path.parent / "precious"
         target.write_bytes(b"precious")
         self.path.symlink_to(target.name)
-        store = CourseStore(self.path, GEOMETRY, False, maybeDeferred)
+        store = CourseStore.at(self.path, GEOMETRY, False, maybeDeferred)
         self.assertIn("symbolic link", str(self.failureResultOf(store.check(), StorageError).value))
         self.assertEqual(target.read_bytes(), b"precious")
 
@@ -140,7 +140,7 @@ class LeechTests(StoreTestCase):
     def test_slow_disk(self) -> None:
         """When too much waits for the disk that can be seen, and is told when it is over; closing waits, too."""
         workers, told = SlowWorkers(), []
-        store = CourseStore(self.path, GEOMETRY, False, workers.run, memory_limit=4)
+        store = CourseStore.at(self.path, GEOMETRY, False, workers.run, memory_limit=4)
         store.on_relief = lambda: told.append("relief")
         store.check()
         workers.work()
