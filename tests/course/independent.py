@@ -7,6 +7,8 @@ import socket
 import threading
 import time
 
+PATIENCE = 60.0  # seconds for another peer to come up
+
 CHOKE, UNCHOKE, INTERESTED, NOT_INTERESTED, HAVE, BITFIELD, REQUEST, PIECE = range(8)
 
 
@@ -43,10 +45,13 @@ class LeanPeer:
             return
 
     def _dial(self, id: int, port: int) -> None:
-        while True:
+        deadline = time.monotonic() + PATIENCE
+        while True:  # it may not be up yet
             try:
                 return _Link(self, socket.create_connection(("127.0.0.1", port))).run()
             except ConnectionRefusedError:
+                if time.monotonic() > deadline:
+                    return None
                 time.sleep(0.05)
 
     def look(self) -> None:
