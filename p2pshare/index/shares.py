@@ -74,10 +74,6 @@ class Shares:
         """
         return self._all(self._database.read(partial(_copies, public_id=share_id)))
 
-    def popular(self, most: int = 12) -> Deferred[list[Share]]:
-        """List the contents with most downloads in all their shares, each by its share that has most of them."""
-        return self._all(self._database.read(partial(_popular, most=most)))
-
     def search(self, query: SearchQuery) -> Deferred[Results]:
         """Find shares; the order by downloads is that of the last batch."""
         return self._database.read(partial(search, query=query)).addCallback(
@@ -152,25 +148,6 @@ def _copies(connection: Connection, public_id: str) -> list[Share]:
         .limit(COPIES)
     )
     return load_shares(connection, connection.scalars(ids).all())
-
-
-def _popular(connection: Connection, most: int) -> list[Share]:
-    top = connection.scalars(
-        select(share.c.content_id)
-        .group_by(share.c.content_id)
-        .order_by(func.sum(share.c.downloads).desc(), share.c.content_id.desc())
-        .limit(most)
-    )
-    best = [
-        connection.scalar(
-            select(share.c.id)
-            .where(share.c.content_id == content_id)
-            .order_by(share.c.downloads.desc(), share.c.id.desc())
-            .limit(1)
-        )
-        for content_id in top.all()
-    ]
-    return load_shares(connection, [share_id for share_id in best if share_id is not None])
 
 
 def _rate(connection: Connection, public_id: str, voter: str, rating: float) -> Share | None:

@@ -9,12 +9,12 @@ from typing import Protocol
 
 from attrs import define, field, frozen
 
-from p2pshare.addresses import Address, is_dialable, is_numeric, pack_compact, unpack_ipv4, unpack_ipv6
+from p2pshare.addresses import Address, is_dialable, is_numeric, pack_compact
 from p2pshare.errors import RequestRefused
 from p2pshare.tracker.hits import Hits
 from p2pshare.tracker.private import Admission
 from p2pshare.tracker.settings import TrackerSettings
-from p2pshare.tracker.swarm import WIDTH4, Contact
+from p2pshare.tracker.swarm import Contact
 from p2pshare.web.rates import RateLimit
 from p2pshare.web.sources import Source
 from p2pshare.wire.announce import AnnounceRequest, Event, ScrapeCounts
@@ -62,30 +62,6 @@ class Carrier:
 HTTP = Carrier()
 
 
-@frozen
-class Announced:
-    """
-    What an accepted announce said, in plain values, for whoever follows the swarms.
-
-    ``host`` is a numeric address or a name, ``left`` None when the peer did not say. ``is_member``: it is in the swarm
-    now, or was until it said ``stopped``; False for one more than a swarm or an address may have, and for a goodbye of
-    somebody unknown.
-    """
-
-    info_hash: bytes
-    peer_id: bytes
-    host: str
-    port: int
-    uploaded: int
-    downloaded: int
-    left: int | None
-    event: Event | None
-    is_member: bool
-
-
-Observer = Callable[[Announced], object]
-
-
 class AskedTooSoon(RequestRefused):
     """A refusal that passes with time."""
 
@@ -112,7 +88,6 @@ class Tracker:
     _claims: Container[str]  # networks whose peers may say where they are
     _now: Callable[[], float]  # seconds on a clock that never jumps
     _admission: Admission = field(factory=Admission)
-    on_announce: Observer | None = None  # called for every announce that is accepted; must not raise
     announces: int = field(init=False, default=0)
     refused: Counter[str] = field(init=False, factory=Counter)
     _by_address: RateLimit = field(init=False)
@@ -149,12 +124,7 @@ class Tracker:
         if carrier.most_peers is not None:
             wanted = min(wanted, carrier.most_peers)
         self.announces += 1
-        if self.on_announce is None:
-            return self._store.announce(request, contact, wanted, most_per_host, now, width=carrier.width)
-        was_member = self._store.last_seen(request.info_hash, contact) is not None
-        hits = self._store.announce(request, contact, wanted, most_per_host, now, width=carrier.width)
-        self.on_announce(self._announced(request, contact, was_member))
-        return hits
+        return self._store.announce(request, contact, wanted, most_per_host, now, width=carrier.width)
 
     @property
     def is_keyed(self) -> bool:
@@ -208,24 +178,6 @@ class Tracker:
             if is_dialable(address):
                 return pack_compact(claimed, request.port) if is_numeric(claimed) else address
         return pack_compact(source.host, request.port)
-
-    def _announced(self, request: AnnounceRequest, contact: Contact, was_member: bool) -> Announced:
-        if isinstance(contact, Address):
-            address = contact
-        else:
-            (address,) = unpack_ipv4(contact) if len(contact) == WIDTH4 else unpack_ipv6(contact)
-        is_member = was_member or self._store.last_seen(request.info_hash, contact) is not None
-        return Announced(
-            request.info_hash,
-            request.peer_id,
-            address.host,
-            address.port,
-            request.uploaded,
-            request.downloaded,
-            request.left,
-            request.event,
-            is_member,
-        )
 
     def _check_torrent(self, info_hash: bytes) -> None:
         try:

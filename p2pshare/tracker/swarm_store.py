@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator
-from heapq import nlargest
 from itertools import islice
 
 from attrs import define, field
@@ -89,21 +88,6 @@ class MemorySwarms:
     def newest(self, count: int) -> list[bytes]:
         """List the info_hashes announced last."""
         return list(islice(reversed(self.swarms), count))
-
-    def stats(self, info_hash: bytes) -> ScrapeCounts | None:
-        """Give the figures of one torrent; None for an unknown one."""
-        swarm = self.swarms.get(info_hash)
-        return None if swarm is None else self._counts(swarm)
-
-    def largest(self, count: int, among: int = 10_000) -> list[tuple[bytes, ScrapeCounts]]:
-        """
-        List the torrents with the most members, and their figures; none that nobody is in.
-
-        :param among: how many are looked at, those announced last; some microseconds each.
-        """
-        sizes = [(len(swarm), info_hash) for info_hash, swarm in islice(reversed(self.swarms.items()), among)]
-        top = nlargest(count, [size for size in sizes if size[0]])
-        return [(info_hash, self._counts(self.swarms[info_hash])) for _, info_hash in top]
 
     def forget_silent(self, before: float) -> Iterator[None]:
         """

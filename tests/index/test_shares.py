@@ -246,22 +246,6 @@ class CopyTests(SharesTestCase):
         self.register()
         self.assertEqual(self.successResultOf(self.catalogue.shares.copies("0" * 16)), [])
 
-    def test_s2_17_popular_lists_a_content_once(self) -> None:
-        """Three copies of one content are listed once, by the one with most downloads; all downloads count."""
-        shares = {owner: self.register(owner=owner) for owner in ("ann", "bob", "cid")}
-        other = self.register("other", hash=OTHER_HASH)
-        for share_id in [shares["bob"].id] * 2 + [shares["cid"].id, *[other.id] * 2]:
-            self.catalogue.shares.count_download(share_id)
-        self.successResultOf(self.catalogue.memberships.flush())
-        popular = self.successResultOf(self.catalogue.shares.popular())
-        self.assertEqual([(share.owner, share.downloads) for share in popular], [("bob", 2), ("ann", 2)])
-
-    def test_popular_is_short(self) -> None:
-        """No more contents are listed than asked for."""
-        for number in range(4):
-            self.register(f"file{number}", hash=f"{number:064x}")
-        self.assertEqual(len(self.successResultOf(self.catalogue.shares.popular(3))), 3)
-
     def test_contents_that_turn_out_to_be_one(self) -> None:
         """A torrent that is the same as two known contents joins them: entries, names and downloads come together."""
         mine, theirs = self.register("mine"), self.register("theirs", hash=OTHER_HASH)

@@ -12,7 +12,7 @@ from p2pshare.addresses import Address, pack_compact
 from p2pshare.errors import RequestRefused
 from p2pshare.settings import read_networks
 from p2pshare.tracker.hits import Hits
-from p2pshare.tracker.logic import HTTP, Announced, AskedTooSoon, Carrier, Tracker
+from p2pshare.tracker.logic import HTTP, AskedTooSoon, Carrier, Tracker
 from p2pshare.tracker.settings import TrackerLimits, TrackerSettings
 from p2pshare.tracker.swarm_store import MemorySwarms
 from p2pshare.web.sources import Sources
@@ -244,39 +244,3 @@ class ScrapeTests(TrackerCase):
             self.announce(LAN, torrent=bytes([number]) * 20)
         files = self.tracker.scrape([], self.sources.of(LAN))
         self.assertEqual(set(files), {bytes([number]) * 20 for number in (2, 3, 4)})
-
-
-class ObserverTests(TrackerCase):
-    """Whoever follows the swarms."""
-
-    def setUp(self) -> None:
-        super().setUp()
-        self.seen: list[Announced] = []
-        self.tracker.on_announce = self.seen.append
-
-    def test_what_is_told(self) -> None:
-        """Every accepted announce is told in plain values: who it was, where, and whether it is a member."""
-        self.announce(LAN, 6881, event=Event.STARTED)
-        self.announce(LAN, 6881, event=Event.STOPPED)
-        self.announce(LAN, 6882, event=Event.STOPPED)
-        self.announce(LAN, 6883, hostname="client3")
-        self.announce("2001:db8::1", 6884)
-        expected = [
-            (LAN, 6881, Event.STARTED, True),
-            (LAN, 6881, Event.STOPPED, True),
-            (LAN, 6882, Event.STOPPED, False),
-            ("client3", 6883, None, True),
-            ("2001:db8::1", 6884, None, True),
-        ]
-        self.assertEqual([(each.host, each.port, each.event, each.is_member) for each in self.seen], expected)
-        first = self.seen[0]
-        self.assertEqual((first.info_hash, first.peer_id, first.left), (TORRENT, peer_id(6881), 1))
-
-    def test_what_is_not_told(self) -> None:
-        """A refused announce is nobody's business; who found no room in a swarm is told of as no member."""
-        self.limited(peers_per_address=1)
-        self.tracker.on_announce = self.seen.append
-        self.announce()
-        self.assertRaises(RequestRefused, self.announce)
-        self.announce(port=6882)
-        self.assertEqual([each.is_member for each in self.seen], [True, False])

@@ -13,7 +13,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from p2pshare.addresses import Address, pack_compact
 from p2pshare.tracker.hits import Hits
 from p2pshare.tracker.swarm_store import MemorySwarms
-from p2pshare.wire.announce import AnnounceRequest, Event, PeerEntry, ScrapeCounts
+from p2pshare.wire.announce import AnnounceRequest, Event, PeerEntry
 from tests.contracts.swarm_store import OTHER, TORRENT, SwarmStoreContract, cut, peer, peer_id
 
 
@@ -47,26 +47,6 @@ class MemorySwarmsTests(SwarmStoreContract, SynchronousTestCase):
         self.assertTrue(self.store.has_names(TORRENT))
         self.announce(2, contact=name, event=Event.STOPPED)
         self.assertFalse(self.store.has_names(TORRENT))
-
-    def test_stats(self) -> None:
-        """The figures of one torrent; unknown ones have none."""
-        self.assertIsNone(self.store.stats(TORRENT))
-        self.announce(1)
-        self.announce(2, left=0, event=Event.COMPLETED)
-        self.assertEqual(self.store.stats(TORRENT), ScrapeCounts(1, 1, 1))
-
-    def test_largest(self) -> None:
-        """The torrents with the most members come first, the empty ones never; only the newest are looked at."""
-        torrents = [bytes([number]) * 20 for number in range(5)]
-        for number, torrent in enumerate(torrents):
-            for member in range(number):
-                self.announce(member, torrent=torrent)
-        self.announce(1, torrent=OTHER, left=0, event=Event.COMPLETED)
-        self.announce(1, torrent=OTHER, event=Event.STOPPED)  # kept for its one completion
-        self.assertEqual([torrent for torrent, _ in self.store.largest(2)], [torrents[4], torrents[3]])
-        self.assertEqual(self.store.largest(1), [(torrents[4], ScrapeCounts(0, 4, 0))])
-        self.assertEqual(len(self.store.largest(50)), 4)
-        self.assertEqual([torrent for torrent, _ in self.store.largest(50, among=3)], [torrents[4], torrents[3]])
 
     def test_changes_are_noticed(self) -> None:
         """Every announce and every loss of members changes the store, looking does not."""
