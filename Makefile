@@ -53,6 +53,7 @@ bench: $(VENV)/.installed-test
 	  'transfer --size 64M --files 2000 --pairs p2pshare,libtorrent' \
 	  'latency' \
 	  'hashing --size 512M --piece-length 64K,1M --runs 3' \
+	  'http_download --size 512M --runs 3' \
 	  'search --files 20000 --questions 1000' \
 	  'swarm_store --peers 100000 --swarms 1000'; \
 	do echo "== $$run"; $(bin)/python -m benchmarks.$$run || failed="$$failed $${run%% *}"; done; \

@@ -23,8 +23,8 @@ from p2pshare.faces.node_stats import NodeStats, SwarmTotals, Uploaded
 from p2pshare.faces.node_torrent_files import NodeTorrentFiles, TorrentOf
 from p2pshare.faces.node_torrents import Memory, NodeTorrents, NoMemory, Pausing, Torrents
 from p2pshare.faces.node_uploads import MAX_FILE_SIZE, NodeUploads
-from p2pshare.web.files import Run
 from p2pshare.web.limits import WebLimits
+from p2pshare.web.open_file import Run
 from p2pshare.web.paths import Access
 from p2pshare.web.routes import Call, Route
 

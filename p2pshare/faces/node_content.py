@@ -6,67 +6,32 @@ import os
 from collections.abc import Callable
 from io import FileIO
 from pathlib import Path
-from threading import Lock
-
-from attrs import define, field
-from twisted.internet.defer import Deferred
 
 from p2pshare.errors import StorageError
 from p2pshare.faces.node_offer import Shared, Stamp
-from p2pshare.web.files import Run
+from p2pshare.web.open_file import OpenFile, Run
 from p2pshare.web.ranges import Version
 
 OpenBelow = Callable[[Path, str], int]  # (folder, name): a descriptor; follows no symbolic link below the folder
 
 
-@define(eq=False)
-class SharedContent:
+async def open_shared(open_below: OpenBelow, folder: Path, shared: Shared, run: Run) -> OpenFile:
     """
-    A shared file that is open. Its tag is its SHA-256: a download can go on at another owner of the same content.
+    Open a shared file. Its tag is its SHA-256: a download can go on at another owner of the same content.
 
     A file that was written to since it was hashed cannot be opened, and one that is being written to ends in the
     middle: whoever reads it gets the content that was listed, or less.
+
+    :raise StorageError: it is gone, or is not any more what was hashed.
     """
+    stamp = shared.digest.stamp
+    file = await run(open_unchanged, open_below, folder, shared.name, stamp)
 
-    version: Version
-    _file: FileIO
-    _stamp: Stamp
-    _run: Run
-    _lock: Lock = field(init=False, factory=Lock)  # a read that nobody waits for any more may still be going on
+    def check(fd: int) -> None:
+        if not is_unchanged(os.fstat(fd), stamp):
+            raise StorageError("a shared file changed while it was sent")
 
-    @classmethod
-    async def open(cls, open_below: OpenBelow, folder: Path, shared: Shared, run: Run) -> SharedContent:
-        """
-        Open a file.
-
-        :raise StorageError: it is gone, or is not any more what was hashed.
-        """
-        stamp = shared.digest.stamp
-        file = await run(open_unchanged, open_below, folder, shared.name, stamp)
-        return cls(Version(stamp.size, f'"{shared.digest.sha256}"', stamp.modified / 1e9), file, stamp, run)
-
-    def read(self, start: int, length: int) -> Deferred[bytes]:
-        """Read in a thread; fails with StorageError when the file has changed."""
-        reading: Deferred[bytes] = self._run(self._read, start, length)
-        return reading
-
-    def close(self) -> Deferred[None]:
-        """Close it."""
-        closing: Deferred[None] = self._run(self._close)
-        return closing
-
-    def _read(self, start: int, length: int) -> bytes:
-        with self._lock:
-            if self._file.closed:
-                return b""
-            data = os.pread(self._file.fileno(), length, start)
-            if not is_unchanged(os.fstat(self._file.fileno()), self._stamp):  # after the read: before would prove less
-                raise StorageError("a shared file changed while it was sent")
-            return data
-
-    def _close(self) -> None:
-        with self._lock:
-            self._file.close()
+    return OpenFile(Version(stamp.size, f'"{shared.digest.sha256}"', stamp.modified / 1e9), file, run, check)
 
 
 def open_unchanged(open_below: OpenBelow, folder: Path, name: str, stamp: Stamp) -> FileIO:

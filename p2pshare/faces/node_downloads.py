@@ -12,12 +12,13 @@ from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
 
 from p2pshare.errors import StorageError
-from p2pshare.faces.node_content import OpenBelow, SharedContent
+from p2pshare.faces.node_content import OpenBelow, open_shared
 from p2pshare.faces.node_files import FILE_NOT_FOUND, NO_SUCH_FILE
 from p2pshare.faces.node_offer import Offer, Shared
 from p2pshare.faces.node_stats import Uploaded
-from p2pshare.web.files import Run, download
+from p2pshare.web.files import download
 from p2pshare.web.limits import LimitedRequest
+from p2pshare.web.open_file import Run
 from p2pshare.web.paths import Access
 from p2pshare.web.replies import Refused, Streamed
 from p2pshare.web.routes import Call, Route
@@ -80,7 +81,7 @@ class NodeDownloads:
         if file is None:
             raise Refused(404, FILE_NOT_FOUND)
         try:
-            content = await SharedContent.open(self._open_below, self._folder, file, self._run)
+            content = await open_shared(self._open_below, self._folder, file, self._run)
         except StorageError:  # the next look of the library finds out what it is now
             raise Refused(404, FILE_NOT_FOUND) from None
         self._uploaded.begun()

@@ -12,7 +12,7 @@ from attrs import define, frozen
 from p2pshare.errors import StorageError
 from p2pshare.faces.node_content import OpenBelow, remove_unchanged
 from p2pshare.faces.node_offer import NodeFile, Offer, Shared
-from p2pshare.web.files import Run
+from p2pshare.web.open_file import Run
 from p2pshare.web.paths import Access
 from p2pshare.web.replies import Refused
 from p2pshare.web.routes import Call, Route

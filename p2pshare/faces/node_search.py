@@ -13,7 +13,7 @@ from twisted.logger import Logger
 from p2pshare.errors import IndexRefused, IndexUnreachable, RequestRefused
 from p2pshare.faces.node_files import LONGEST_PAGE, number
 from p2pshare.faces.node_offer import Offer, Shared
-from p2pshare.web.files import Run
+from p2pshare.web.open_file import Run
 from p2pshare.web.paths import Access
 from p2pshare.web.replies import Refused
 from p2pshare.web.routes import Call, Route

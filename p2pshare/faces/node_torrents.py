@@ -24,7 +24,7 @@ from p2pshare.faces.node_uploads import FORM_BYTES, BoundedSink
 from p2pshare.metainfo import Metainfo, parse
 from p2pshare.swarm.snapshot import SwarmSnapshot, take_snapshot
 from p2pshare.swarm.swarm import Swarm
-from p2pshare.web.files import Run
+from p2pshare.web.open_file import Run
 from p2pshare.web.paths import Access
 from p2pshare.web.replies import Refused
 from p2pshare.web.routes import Call, Route

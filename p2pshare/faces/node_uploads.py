@@ -16,7 +16,7 @@ from p2pshare.faces.node_files import SharedFolder
 from p2pshare.faces.node_offer import Offer, Shared
 from p2pshare.faces.uploading_names import free_name, safe_name
 from p2pshare.storage.ongoing import Ongoing
-from p2pshare.web.files import Run
+from p2pshare.web.open_file import Run
 from p2pshare.web.replies import Refused
 from p2pshare.web.routes import Call, Route
 from p2pshare.web.staging import StagedFile, Staging

@@ -11,7 +11,8 @@ from attrs import define, frozen
 from twisted.internet.interfaces import IReactorTime
 
 from p2pshare.errors import StorageError
-from p2pshare.web.files import DiskFile, Run, download
+from p2pshare.web.files import download
+from p2pshare.web.open_file import Run, open_file
 from p2pshare.web.paths import Access
 from p2pshare.web.replies import Refused, Streamed
 from p2pshare.web.routes import Call, Route
@@ -59,7 +60,7 @@ class OwnFiles:
         if path is None:
             raise Refused(404, _NOT_FOUND)
         try:
-            file = await DiskFile.open(path, self._run)
+            file = await open_file(path, self._run)
         except StorageError:
             raise Refused(404, _NOT_FOUND) from None
         return download(file, path.name, self._clock, self._stall, self._hits)

@@ -2,96 +2,39 @@
 
 from __future__ import annotations
 
-import errno
-import os
-import stat
 from collections import Counter
 from collections.abc import Callable
-from pathlib import Path
-from threading import Lock
 from typing import Any, Protocol
 
 from attrs import define, field
 from twisted.internet.defer import Deferred
-from twisted.internet.interfaces import IPushProducer, IReactorTime
+from twisted.internet.interfaces import IDelayedCall, IPushProducer, IReactorTime
 from twisted.web.http import NOT_MODIFIED, OK, PARTIAL_CONTENT, REQUESTED_RANGE_NOT_SATISFIABLE
 from zope.interface import implementer
 
 from p2pshare.errors import StorageError
 from p2pshare.web.disposition import attachment
 from p2pshare.web.limits import LimitedRequest
+from p2pshare.web.outlet import Outlet
 from p2pshare.web.ranges import Part, Unsatisfiable, Version, is_unchanged, wanted_part
 from p2pshare.web.replies import Streamed, put_headers
 
-CHUNK = 64 * 1024  # bytes read at once; with file_stall it is also the slowest client we serve, 1 KiB/s
-
-Run = Callable[..., "Deferred[Any]"]  # (function, *args): calls it in a thread
+CHUNK = 64 * 1024  # bytes that go through the transport; more than it takes without saying that it is full
 
 
 class Readable(Protocol):
-    """Bytes that can be read anywhere; of a file on disk, or of a torrent."""
+    """Bytes that can be read anywhere; an OpenFile."""
 
     version: Version
 
     def read(self, start: int, length: int) -> Deferred[bytes]:
         """Read at most so many bytes; none means that there is nothing there any more."""
 
+    def pour(self, start: int, length: int, outlet: Outlet) -> Deferred[int]:
+        """Send as many of them as there is room for; the connection may turn out to be gone (OSError)."""
+
     def close(self) -> object:
         """Let go of it."""
-
-
-@define(eq=False)
-class DiskFile:
-    """An open file on disk."""
-
-    version: Version
-    _fd: int
-    _run: Run
-    _lock: Lock = field(init=False, factory=Lock)  # a read that nobody waits for any more may still be going on
-    _is_closed: bool = field(init=False, default=False)
-
-    @classmethod
-    async def open(cls, path: Path, run: Run) -> DiskFile:
-        """
-        Open an ordinary file; a symbolic link is not followed.
-
-        :raise StorageError: it is none, or cannot be read.
-        """
-        try:
-            fd, status = await run(_open, path)
-        except OSError as error:
-            raise StorageError(f"{path}: {error.strerror}") from error
-        etag = f'"{status.st_mtime_ns:x}-{status.st_size:x}-{status.st_ino:x}"'
-        return cls(Version(status.st_size, etag, status.st_mtime), fd, run)
-
-    def read(self, start: int, length: int) -> Deferred[bytes]:
-        """Read in a thread."""
-        reading: Deferred[bytes] = self._run(self._read, start, length)
-        return reading
-
-    def close(self) -> Deferred[None]:
-        """Close it."""
-        closing: Deferred[None] = self._run(self._close)
-        return closing
-
-    def _read(self, start: int, length: int) -> bytes:
-        with self._lock:
-            return b"" if self._is_closed else os.pread(self._fd, length, start)
-
-    def _close(self) -> None:
-        with self._lock:
-            if not self._is_closed:
-                self._is_closed = True
-                os.close(self._fd)
-
-
-def _open(path: Path) -> tuple[int, os.stat_result]:
-    fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-    status = os.fstat(fd)
-    if not stat.S_ISREG(status.st_mode):
-        os.close(fd)
-        raise OSError(errno.EINVAL, "not an ordinary file")
-    return fd, status
 
 
 def download(
@@ -167,20 +110,45 @@ class _Download:
         watch = self._clock.callLater(self._stall, self._stalled)
         try:
             while self.sent < part.length:
-                data = await self._content.read(part.start + self.sent, min(CHUNK, part.length - self.sent))
-                if not data:
-                    raise StorageError(f"a file became shorter than {part.start + part.length} bytes while it was sent")
-                request.write(data)
-                self.sent += len(data)
+                await self._write_chunk(part)
                 watch.reset(self._stall)
                 if self._is_full:
                     self._room = Deferred()
                     await self._room
+                    if self.sent < part.length:
+                        await self._pour(part, watch)
         finally:
             if watch.active():
                 watch.cancel()
             if request.channel is not None:
                 request.unregisterProducer()
+
+    async def _write_chunk(self, part: Part) -> None:
+        data = await self._content.read(part.start + self.sent, min(CHUNK, part.length - self.sent))
+        if not data:
+            raise StorageError(f"a file became shorter than {part.start + part.length} bytes while it was sent")
+        self._request.write(data)
+        self.sent += len(data)
+
+    async def _pour(self, part: Part, watch: IDelayedCall) -> None:
+        """Send the rest from the threads, where that can be done. The transport has nothing left to write."""
+        transport = self._request.channel.transport
+        outlet = Outlet.of(transport)
+        if outlet is None:
+            return
+        try:
+            while self.sent < part.length:
+                poured = await self._content.pour(part.start + self.sent, part.length - self.sent, outlet)
+                self.sent += poured
+                if poured:
+                    watch.reset(self._stall)
+                if self.sent < part.length:
+                    await outlet.room()
+        except OSError:
+            transport.abortConnection()  # which ends the request, and that all this
+            await Deferred()
+        finally:
+            outlet.close()
 
     def pauseProducing(self) -> None:
         self._is_full = True

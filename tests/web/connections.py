@@ -40,11 +40,13 @@ class Transport(StringTransport):
 class Connection:
     """A client's connection; ``None`` for ``channel`` when the site did not want it."""
 
-    def __init__(self, site: Site, host: str = "127.0.0.1", port: int = 40000) -> None:
+    def __init__(
+        self, site: Site, host: str = "127.0.0.1", port: int = 40000, transport: type[Transport] = Transport
+    ) -> None:
         make = IPv6Address if ":" in host else IPv4Address
         peer = make("TCP", host, port)
         self.channel: Any = site.buildProtocol(peer)
-        self.transport = Transport(peerAddress=peer)
+        self.transport = transport(peerAddress=peer)
         if self.channel is not None:
             self.channel.makeConnection(self.transport)
 

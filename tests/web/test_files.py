@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import os
+from io import FileIO
 from pathlib import Path
 from typing import Any
 
 from twisted.internet.defer import Deferred, succeed
 
 from p2pshare.errors import StorageError
-from p2pshare.web.files import CHUNK, DiskFile, download
+from p2pshare.web.files import CHUNK, download
+from p2pshare.web.open_file import OpenFile, open_file
+from p2pshare.web.outlet import Outlet
 from p2pshare.web.paths import Access
 from p2pshare.web.ranges import Version
 from p2pshare.web.replies import Refused, Streamed
 from p2pshare.web.routes import Call, Route
 from tests.web.connections import Connection
 from tests.web.serving import ServedCase, run_now
+from tests.web.test_outlet import SocketTransport
 
 DATA = bytes(range(256)) * 1024  # four chunks
 
@@ -43,8 +47,23 @@ class FakeContent:
         waiting, data = self.waiting.pop()
         waiting.callback(data)
 
+    def pour(self, start: int, length: int, outlet: Outlet) -> Deferred[int]:
+        raise AssertionError("the transport has no socket")
+
     def close(self) -> None:
         self.closed += 1
+
+
+def fill_at_each_write(transport: Any) -> None:
+    """Have a transport tell its producer after each write that it has no more room."""
+    write = transport.write
+
+    def write_and_fill(data: bytes) -> None:
+        write(data)
+        if transport.producer is not None:
+            transport.producer.pauseProducing()
+
+    transport.write = write_and_fill
 
 
 class DownloadCase(ServedCase):
@@ -65,14 +84,7 @@ class DownloadCase(ServedCase):
     def begun(self) -> Connection:
         """A connection on which a download has begun; its transport is full after each write."""
         connection = self.connect()
-        write = connection.transport.write
-
-        def write_and_fill(data: bytes) -> None:
-            write(data)
-            if connection.transport.producer is not None:
-                connection.transport.fill()
-
-        connection.transport.write = write_and_fill
+        fill_at_each_write(connection.transport)
         connection.send(b"GET /download/1 HTTP/1.1\r\nHost: localhost\r\n\r\n")
         return connection
 
@@ -213,7 +225,97 @@ class FlowTests(DownloadCase):
         self.assertEqual((content.closed, content.reads), (1, []))
 
 
-class DiskFileTests(ServedCase):
+class PouringTests(DownloadCase):
+    """Downloads past the transport."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.path = Path(self.mktemp())
+        self.bytes = DATA * 64  # more than a socket holds
+        self.path.write_bytes(self.bytes)
+        self.open()
+        self.connection = Connection(self.site, transport=SocketTransport)
+        self.transport: Any = self.connection.transport
+        self.addCleanup(self.transport.release)
+        fill_at_each_write(self.transport)
+
+    def open(self) -> None:
+        """Have the file ready to be downloaded."""
+        opening = Deferred.fromCoroutine(open_file(self.path, run_now))
+        self.content: Any = self.successResultOf(opening)  # type: ignore[assignment]
+
+    def begin(self, *headers: str) -> None:
+        """Ask for the file; its beginning is with the transport, which is full."""
+        lines = ["GET /download/1 HTTP/1.1", "Host: localhost", *headers, "", ""]
+        self.connection.send("\r\n".join(lines).encode())
+
+    def pour(self) -> bytes:
+        """Let the transport have written what it has, and the client take all that comes; gives that."""
+        self.transport.producer.resumeProducing()
+        data = self.transport.value().partition(b"\r\n\r\n")[2] + self.transport.arrived()
+        while self.transport.reactor.writers:
+            self.transport.reactor.writers[0].doWrite()
+            data += self.transport.arrived()
+        return data
+
+    def test_whole(self) -> None:
+        """All of it comes, the beginning through the transport and the rest past it; then the connection goes on."""
+        self.begin()
+        self.assertTrue(self.pour() == self.bytes)
+        self.assertLess(len(self.transport.value()), len(self.bytes) // 2)
+        self.assertEqual((self.sent, self.hits), ([len(self.bytes)], {}))
+        self.transport.clear()
+        self.open()
+        self.begin("Range: bytes=5-9")
+        self.assertTrue(self.transport.value().endswith(self.bytes[5:10]))
+
+    def test_part(self) -> None:
+        """Of a part no byte more."""
+        self.begin("Range: bytes=100-1000099")
+        self.assertTrue(self.pour() == self.bytes[100:1000100])
+
+    def test_f72_stalled(self) -> None:
+        """A client that takes nothing for 60 seconds is cut off, however much it took before."""
+        self.begin()
+        self.transport.producer.resumeProducing()
+        self.clock.advance(59)
+        self.transport.arrived()
+        self.transport.reactor.writers[0].doWrite()
+        self.clock.advance(59)
+        self.transport.reactor.writers[0].doWrite()  # wakes up for nothing
+        self.assertFalse(self.transport.aborted)
+        self.clock.advance(1)
+        self.assertEqual((self.transport.aborted, self.hits["file_stall"]), (True, 1))
+        self.connection.lose()
+        self.assertEqual((self.transport.reactor.writers, self.clock.getDelayedCalls()), ([], []))
+
+    def test_client_goes_away(self) -> None:
+        """A client that is gone ends it, without a word in the log; nothing waits any more."""
+        self.begin()
+        self.transport.producer.resumeProducing()
+        self.transport.theirs.close()
+        self.transport.reactor.writers[0].connectionLost(None)
+        self.assertTrue(self.transport.aborted)
+        self.connection.lose()
+        self.assertEqual((self.transport.reactor.writers, self.clock.getDelayedCalls()), ([], []))
+        self.assertTrue(CHUNK < self.sent[0] < len(self.bytes))
+        self.assertEqual(self.successResultOf(self.content.read(0, 1)), b"")  # closed
+
+    def test_shorter_than_it_was(self) -> None:
+        """A file that loses its end under us ends the connection: the client must not take it for whole."""
+        self.begin()
+        self.transport.producer.resumeProducing()
+        os.truncate(self.path, len(self.bytes) - 1)
+        self.transport.arrived()
+        while self.transport.reactor.writers:
+            self.transport.reactor.writers[0].doWrite()
+            self.transport.arrived()
+        self.assertTrue(self.transport.disconnecting)
+        self.assertEqual(self.sent, [len(self.bytes) - 1])
+        self.assertEqual(len(self.flushLoggedErrors(StorageError)), 1)
+
+
+class OpenFileTests(ServedCase):
     """Files on disk."""
 
     def setUp(self) -> None:
@@ -222,9 +324,9 @@ class DiskFileTests(ServedCase):
         self.path.write_bytes(b"0123456789")
         os.utime(self.path, ns=(0, 1_500_000_000_123_456_789))
 
-    def open(self) -> Deferred[DiskFile]:
+    def open(self) -> Deferred[OpenFile]:
         """Open it."""
-        return Deferred.fromCoroutine(DiskFile.open(self.path, run_now))
+        return Deferred.fromCoroutine(open_file(self.path, run_now))
 
     def test_reading(self) -> None:
         """It is read anywhere; beyond its end there is nothing."""
@@ -236,6 +338,42 @@ class DiskFileTests(ServedCase):
         self.successResultOf(file.close())
         self.successResultOf(file.close())
         self.assertEqual(self.successResultOf(file.read(0, 1)), b"")
+
+    def test_pouring(self) -> None:
+        """It is given to a socket as far as there is room; of a file that is closed meanwhile nothing is."""
+        transport = SocketTransport()
+        self.addCleanup(transport.release)
+        outlet = Outlet.of(transport)
+        assert outlet is not None
+        self.addCleanup(outlet.close)
+        file = self.successResultOf(self.open())
+        self.assertEqual(self.successResultOf(file.pour(2, 5, outlet)), 5)
+        self.assertEqual(transport.arrived(), b"23456")
+        self.failureResultOf(file.pour(10, 1, outlet), StorageError)
+        transport.theirs.close()
+        self.failureResultOf(file.pour(2, 5, outlet), OSError)
+        self.successResultOf(file.close())
+        self.assertEqual(self.successResultOf(file.pour(2, 5, outlet)), 0)
+
+    def test_checked_after_each_read(self) -> None:
+        """What was read is not given away when the check says that it need not be this version."""
+        transport = SocketTransport()
+        self.addCleanup(transport.release)
+        outlet = Outlet.of(transport)
+        assert outlet is not None
+        self.addCleanup(outlet.close)
+
+        def check(fd: int) -> None:
+            if os.fstat(fd).st_size != 10:
+                raise StorageError("changed")
+
+        file = OpenFile(Version(10, "", 0.0), FileIO(self.path), run_now, check)
+        self.addCleanup(file.close)
+        self.assertEqual(self.successResultOf(file.pour(0, 10, outlet)), 10)
+        self.assertEqual(transport.arrived(), b"0123456789")
+        os.truncate(self.path, 5)
+        self.failureResultOf(file.pour(0, 5, outlet), StorageError)
+        self.assertEqual(transport.arrived(), b"")
 
     def test_tags(self) -> None:
         """A file that was written to has another tag, one that was not has the same."""
