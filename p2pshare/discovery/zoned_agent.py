@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any
+from urllib.parse import urlsplit
 
 from attrs import define
 from twisted.internet.defer import Deferred
@@ -24,7 +25,8 @@ from twisted.web.http_headers import Headers
 from twisted.web.iweb import IAgent, IAgentEndpointFactory, IPolicyForHTTPS, IResponse
 from zope.interface import implementer
 
-from p2pshare.discovery.address_policy import AddressRefused, Zone, ZoneResolver
+from p2pshare.addresses import is_numeric
+from p2pshare.discovery.address_policy import AddressRefused, Zone, ZoneResolver, zone_of
 
 CONNECT_TIMEOUT = 10.0  # seconds for each address of a host; libtorrent allows 15
 MAX_ANSWER = 2 * 1024 * 1024  # bytes from one request to the next: headers have no limit of their own in Twisted
@@ -49,6 +51,8 @@ class ZonedAgent:
 
         :raise AddressRefused: the host is in the local zone only, which ``local_too`` does not allow.
         """
+        if local_too and _is_local(url):  # then looking for a public address is all that an announce would cost
+            return await self._local.request(b"GET", url, headers), Zone.LOCAL
         try:
             return await self._public.request(b"GET", url, headers), Zone.PUBLIC
         except (AddressRefused, ConnectError, DNSLookupError) as error:
@@ -58,6 +62,15 @@ class ZonedAgent:
                 return await self._local.request(b"GET", url, headers), Zone.LOCAL
             except AddressRefused:  # there is no local address: what happened to the public one is the news
                 raise error from None
+
+
+def _is_local(url: bytes) -> bool:
+    """Whether the host of a URL is a local address, written as one; of names only a resolver knows."""
+    try:
+        host = urlsplit(url.decode("ascii")).hostname or ""
+    except ValueError:
+        return False
+    return is_numeric(host) and zone_of(host) is Zone.LOCAL
 
 
 def zoned_agent(

@@ -118,7 +118,7 @@ def routes(
     writes = RateLimit(limits.writes_per_second, limits.write_burst)
     batches = RateLimit(limits.batches_per_second, limits.batch_burst)
     downloads = RateLimit(limits.downloads_per_second, limits.download_burst)
-    files = FileFace(catalogue.shares, catalogue.nodes, news, catalogue.torrents)
+    files = FileFace(catalogue.shares, catalogue.nodes, news)
     return [
         *PeerFace(catalogue.nodes, news, AT_ONCE).routes(writes),
         *files.routes(writes),

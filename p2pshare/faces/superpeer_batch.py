@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated, Any
 
-from attrs import define, evolve, frozen
+from attrs import define, frozen
 from msgspec import Meta
 
 from p2pshare.errors import RequestRefused
 from p2pshare.faces.superpeer_bodies import in_any_spelling, read_body
-from p2pshare.faces.superpeer_files import FileFace
-from p2pshare.index.lanes import Busy
+from p2pshare.faces.superpeer_files import FileFace, claim_of
+from p2pshare.index.shares import Claim
 from p2pshare.web.rates import RateLimit
 from p2pshare.web.routes import Call, Route
 
 AT_ONCE = 200  # files in one request
+_TOGETHER = 25  # of them in one transaction: others wait for no more
 _BODY = 1024 * 1024  # bytes; 200 files have about 60,000, and their names may be long
 _OF_ALL = ("owner", "peeraddress")  # fields of the request, not of a file; see superpeer_bodies for spellings
 
@@ -72,15 +74,24 @@ class FileBatchFace:
         """One that is refused does not stand in the way of the others. Owner and address are those of the whole."""
         body = read_body(_BatchBody, call.body)
         shared = {"owner": body.owner, "peer_address": body.peer_address}
-        results = []
-        for file in body.files:
+        results: list[FileOutcome] = []
+        for start in range(0, len(body.files), _TOGETHER):
+            results += await self._register(body.files[start : start + _TOGETHER], shared)
+        return FilesRegistered(results)
+
+    async def _register(self, files: Sequence[dict[str, Any]], shared: dict[str, str]) -> list[FileOutcome]:
+        outcomes = [FileOutcome()] * len(files)
+        claims: dict[int, Claim] = {}
+        for place, file in enumerate(files):
             own = {key: value for key, value in file.items() if key.replace("_", "").lower() not in _OF_ALL}
             try:
-                registered = await self._files.register(evolve(call, body={**own, **shared}))
-            except Busy:
-                raise  # that is so for the rest, too, and passes
+                claims[place] = claim_of({**own, **shared})
             except RequestRefused as error:
-                results.append(FileOutcome(error=str(error)))
+                outcomes[place] = FileOutcome(error=str(error))
+        entered = await self._files.register_all(list(claims.values()))
+        for place, outcome in zip(claims, entered, strict=True):
+            if isinstance(outcome, RequestRefused):
+                outcomes[place] = FileOutcome(error=str(outcome))
             else:
-                results.append(FileOutcome(registered.file_id))
-        return FilesRegistered(results)
+                outcomes[place] = FileOutcome(outcome.id)
+        return outcomes

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from base64 import b64decode
+from collections.abc import Sequence
 from typing import Annotated, Any
 
 from attrs import define, evolve, frozen
@@ -16,8 +17,7 @@ from p2pshare.faces.superpeer_peers import PEER_NOT_FOUND
 from p2pshare.faces.times import rfc3339
 from p2pshare.index.nodes import Nodes
 from p2pshare.index.records import ContentKey, Share, ShareClaim, TorrentClaim
-from p2pshare.index.shares import Shares
-from p2pshare.index.torrents import Torrents
+from p2pshare.index.shares import Claim, Shares
 from p2pshare.metainfo import dump, parse
 from p2pshare.web.rates import RateLimit
 from p2pshare.web.replies import Refused
@@ -120,7 +120,6 @@ class FileFace:
     _shares: Shares
     _nodes: Nodes
     _news: News
-    _torrents: Torrents | None = None  # None: torrents that come along are not kept
 
     def routes(self, rate: RateLimit) -> list[Route]:
         """
@@ -170,24 +169,21 @@ class FileFace:
 
         With its torrent it can be had from a swarm, too.
         """
-        body = read_body(_FileBody, call.body)
-        share_claim = ShareClaim(
-            filename=body.filename,
-            size=body.size,
-            hash=body.hash,
-            owner=body.owner,
-            peer_address=_served_at(body.peer_address),
-            category=body.category,
-            tags=body.tags,
-        )
-        share = None
-        if body.torrent and self._torrents is not None:
-            await self._torrents.add(_torrent_of(share_claim, body.torrent))
-            share = await self._shares.find(share_claim.key, body.owner)
-        if share is None:
-            share = await self._shares.register(share_claim)
-        self._news.tell("file_registered", FileInfo.of(share))
+        share = await self._shares.register(claim_of(call.body))
+        self.tell(share)
         return FileRegistered(share.id)
+
+    async def register_all(self, claims: Sequence[Claim]) -> list[Share | RequestRefused]:
+        """Register some together; gives what became of each."""
+        outcomes = await self._shares.register_all(claims)
+        for outcome in outcomes:
+            if isinstance(outcome, Share):
+                self.tell(outcome)
+        return outcomes
+
+    def tell(self, share: Share) -> None:
+        """Tell the news of a file."""
+        self._news.tell("file_registered", FileInfo.of(share))
 
     async def unregister(self, call: Call[None, dict[str, Any]]) -> FileRegistered:
         """With a filename only that name goes; the file stays as long as it has another one."""
@@ -227,6 +223,25 @@ async def tell_file(shares: Shares, news: News, key: ContentKey, owner: str) -> 
     share = await shares.find(key, owner)
     if share is not None:
         news.tell("file_registered", FileInfo.of(share))
+
+
+def claim_of(said: dict[str, Any]) -> Claim:
+    """
+    Read what an owner says of a file.
+
+    :raise RequestRefused: it cannot be.
+    """
+    body = read_body(_FileBody, said)
+    claim = ShareClaim(
+        filename=body.filename,
+        size=body.size,
+        hash=body.hash,
+        owner=body.owner,
+        peer_address=_served_at(body.peer_address),
+        category=body.category,
+        tags=body.tags,
+    )
+    return _torrent_of(claim, body.torrent) if body.torrent else claim
 
 
 def _torrent_of(share: ShareClaim, text: str) -> TorrentClaim:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import TypeVar
 
 from attrs import define
@@ -84,11 +85,21 @@ def open_database(path: str, now: float, run_write: Run, run_read: Run, patience
     return Database(path, engines, run_write, run_read)
 
 
-def _transaction(engine: Engine, path: str, work: Work[T]) -> T:
+@contextmanager
+def refusals() -> Iterator[None]:
+    """
+    Turn what no database can hold into one sentence.
+
+    :raise RequestRefused: that was asked for.
+    """
     try:
-        with sqlite.explained(path), engine.begin() as connection:
-            return work(connection)
+        yield
     except UnicodeEncodeError as error:  # half of a character; nothing has such a name
         raise RequestRefused(f"{error.object!a}: is not text") from error
     except OverflowError as error:
         raise RequestRefused("a number is larger than the index can hold") from error
+
+
+def _transaction(engine: Engine, path: str, work: Work[T]) -> T:
+    with refusals(), sqlite.explained(path), engine.begin() as connection:
+        return work(connection)

@@ -47,7 +47,7 @@ _OTHERS_OF_THAT_NAME = (
     .join(share_name, share_name.c.share_id == share.c.id)
     .where(
         share_name.c.name == bindparam("of_name"),
-        share.c.owner == bindparam("of_owner"),
+        sqlite.unindexed(share.c.owner) == bindparam("of_owner"),  # who may have a hundred thousand
         share.c.peer_address == bindparam("at"),
         share.c.content_id != bindparam("of_content"),
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 
 from attrs import define, evolve
@@ -11,9 +11,9 @@ from twisted.internet.defer import Deferred
 
 from p2pshare.errors import RequestRefused
 from p2pshare.index.contents import find_content
-from p2pshare.index.database import Database
+from p2pshare.index.database import Database, refusals
 from p2pshare.index.memberships import Memberships
-from p2pshare.index.records import ContentKey, Share, ShareClaim
+from p2pshare.index.records import ContentKey, Share, ShareClaim, TorrentClaim
 from p2pshare.index.schema import node, share, vote
 from p2pshare.index.search import Results, SearchQuery, search
 from p2pshare.index.share_rows import (
@@ -25,6 +25,9 @@ from p2pshare.index.share_rows import (
     put_share,
     row_id,
 )
+from p2pshare.index.torrent_rows import put_torrent
+
+Claim = ShareClaim | TorrentClaim  # a file, or a file with its torrent
 
 BEST = 5.0  # a vote is 0 to 5
 COPIES = 1000  # listed of one content
@@ -42,9 +45,23 @@ class Shares:
     _memberships: Memberships
     _now: Callable[[], float]
 
-    def register(self, claim: ShareClaim) -> Deferred[Share]:
+    def register(self, claim: Claim) -> Deferred[Share]:
         """Enter a file: the first time as a new share, then as news about the one of that content and owner."""
-        return self._one(self._database.write(partial(_register, claim=claim, now=self._now())))
+        return self.register_all([claim]).addCallback(_the_only)
+
+    def register_all(self, claims: Sequence[Claim]) -> Deferred[list[Share | RequestRefused]]:
+        """
+        Enter files, some perhaps with their torrents, in one transaction: a few dozen at once, as all others wait.
+
+        :return: fires with what became of each.
+        """
+        for claim in claims:
+            if isinstance(claim, TorrentClaim):
+                self._memberships.indexed(claim.info_hash)
+        entering = self._database.write(partial(_register_all, claims=claims, now=self._now()))
+        return entering.addCallback(
+            lambda outcomes: [self._current(one) if isinstance(one, Share) else one for one in outcomes]
+        )
 
     def unregister(self, share_id: str, filename: str | None = None) -> Deferred[Share | None]:
         """
@@ -92,9 +109,6 @@ class Shares:
         pending = self._memberships.pending_downloads(found.id)
         return evolve(found, downloads=found.downloads + pending) if pending else found
 
-    def _one(self, answer: Deferred[Share]) -> Deferred[Share]:
-        return answer.addCallback(self._current)
-
     def _maybe(self, answer: Deferred[Share | None]) -> Deferred[Share | None]:
         return answer.addCallback(lambda found: None if found is None else self._current(found))
 
@@ -102,9 +116,28 @@ class Shares:
         return answer.addCallback(lambda found: list(map(self._current, found)))
 
 
-def _register(connection: Connection, claim: ShareClaim, now: float) -> Share:
-    share_id = put_share(connection, content_of(connection, [claim.key], now), claim, now)
-    return load_shares(connection, [share_id])[0]
+def _register_all(connection: Connection, claims: Sequence[Claim], now: float) -> list[Share | RequestRefused]:
+    outcomes: list[Share | RequestRefused] = []
+    for claim in claims:
+        try:
+            with refusals(), connection.begin_nested():
+                outcomes += load_shares(connection, [_register(connection, claim, now)])
+        except RequestRefused as error:
+            outcomes.append(error)
+    return outcomes
+
+
+def _register(connection: Connection, claim: Claim, now: float) -> int:
+    if isinstance(claim, TorrentClaim):
+        return put_torrent(connection, claim, now)
+    return put_share(connection, content_of(connection, [claim.key], now), claim, now)
+
+
+def _the_only(outcomes: list[Share | RequestRefused]) -> Share:
+    (outcome,) = outcomes
+    if isinstance(outcome, RequestRefused):
+        raise outcome
+    return outcome
 
 
 def _unregister(connection: Connection, public_id: str, filename: str | None) -> Share | None:

@@ -6,18 +6,16 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from attrs import define, evolve
-from sqlalchemy import ColumnElement, Connection, Row, Select, func, insert, select
+from attrs import define
+from sqlalchemy import ColumnElement, Connection, Row, Select, func, select
 from twisted.internet.defer import Deferred
 
-from p2pshare.errors import RequestRefused
-from p2pshare.ids import INFO_HASH_SIZE
 from p2pshare.index.contents import find_torrent
 from p2pshare.index.database import Database, T, Work
 from p2pshare.index.memberships import Memberships
-from p2pshare.index.records import ContentKey, Member, Membership, Scheme, ShareClaim, Torrent, TorrentClaim
-from p2pshare.index.schema import membership, share, swarm, torrent
-from p2pshare.index.share_rows import content_of, describe, put_share, shares_of, tags_of
+from p2pshare.index.records import Member, Membership, Torrent, TorrentClaim
+from p2pshare.index.schema import membership, swarm, torrent
+from p2pshare.index.torrent_rows import put_torrent
 
 ACTIVE = 2 * 3600.0  # seconds since the last announce within which a member counts as being there
 LISTED = 1000  # torrents, or members of one, at once
@@ -78,54 +76,10 @@ class Torrents:
 
 
 def _add(connection: Connection, claim: TorrentClaim, now: float) -> Torrent:
-    if len(claim.info_hash) != INFO_HASH_SIZE:
-        raise RequestRefused(f"info_hash: {len(claim.info_hash)} bytes, expected {INFO_HASH_SIZE}")
-    info_hash = claim.info_hash.hex()
-    keys = (ContentKey(Scheme.BTIH, info_hash), *claim.keys)
-    content_id = content_of(connection, keys, now)
-    if connection.scalar(select(torrent.c.id).where(torrent.c.info_hash == info_hash)) is None:
-        connection.execute(
-            insert(torrent).values(
-                content_id=content_id,
-                info_hash=info_hash,
-                name=claim.name,
-                size=claim.size,
-                piece_length=claim.piece_length,
-                num_pieces=claim.num_pieces,
-                created_at=now,
-                paths="\n".join(claim.paths),
-                pieces=claim.pieces,
-                metainfo=claim.metainfo,
-            )
-        )
-        for other in shares_of(connection, content_id):
-            describe(connection, other)  # they are found by the torrent's paths now
-    known = connection.execute(select(share).where(share.c.content_id == content_id, share.c.owner == claim.owner))
-    put_share(connection, content_id, _share_of(claim, known.one_or_none()), now)
-    added = _get(connection, info_hash, now - ACTIVE)
+    put_torrent(connection, claim, now)
+    added = _get(connection, claim.info_hash.hex(), now - ACTIVE)
     assert added is not None
     return added
-
-
-def _share_of(claim: TorrentClaim, known: Row[Any] | None) -> ShareClaim:
-    """Say what the owner of a torrent shares; what is not said anew stays as the owner said it before."""
-    if known is not None:
-        claim = evolve(
-            claim,
-            category=claim.category or known.category,
-            tags=claim.tags or tags_of(known.tags),
-            peer_address=claim.peer_address or known.peer_address,
-        )
-    digests = [key.value for key in claim.keys if key.scheme is Scheme.SHA256]
-    return ShareClaim(
-        filename=claim.name,
-        size=claim.size,
-        hash=digests[0] if digests else claim.info_hash.hex(),
-        owner=claim.owner,
-        peer_address=claim.peer_address,
-        category=claim.category,
-        tags=claim.tags,
-    )
 
 
 def _torrents(since: float) -> Select[Any]:

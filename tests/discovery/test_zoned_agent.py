@@ -42,11 +42,13 @@ class Reactor(MemoryReactorClock):
         super().__init__()
         self.names = {name.replace("_", "."): answers for name, answers in names.items()}
         self.nameResolver = self
+        self.lookups: list[str] = []
 
     def installNameResolver(self, resolver: Any) -> Any:
         raise NotImplementedError
 
     def resolveHostName(self, receiver: IResolutionReceiver, name: str, portNumber: int, *more: object) -> None:
+        self.lookups.append(name)
         receiver.resolutionBegan(self)  # type: ignore[arg-type]
         answers = self.names.get(name, [[name]] if name[0].isdigit() or ":" in name else [[]])
         for host in answers.pop(0) if len(answers) > 1 else answers[0]:
@@ -111,6 +113,13 @@ class ZonedAgentTests(SynchronousTestCase):
             protocol.dataReceived(ANSWER)
             self.assertEqual(self.successResultOf(page).status, 200)
             self.assertIn(reactor.dialled(), ([("127.0.0.1", 80)], [("::1", 80)], [("10.0.0.1", 80)]))
+
+    def test_local_address_is_not_looked_for_elsewhere(self) -> None:
+        """A local address that is written as one is asked at once: an announce may be one of thousands."""
+        for url, lookups in (("http://127.0.0.1/a", 1), ("http://[fe80::1]/a", 1), ("http://tracker.test/a", 2)):
+            reactor = Reactor(tracker_test=[["10.0.0.1"]])
+            self.fetching(reactor, url)
+            self.assertEqual((len(reactor.dialled()), len(reactor.lookups)), (1, lookups), url)
 
     def test_f84_redirect_to_local_is_not_dialled(self) -> None:
         """A redirect from a public tracker to a name or address in the own network connects nowhere."""

@@ -6,11 +6,13 @@ from typing import Any
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from sqlalchemy import Connection
 
 from p2pshare.errors import RequestRefused
 from p2pshare.index.records import ContentKey, Scheme, Share
 from p2pshare.index.search import SearchQuery, Sort
-from p2pshare.index.share_rows import NAMES
+from p2pshare.index.share_rows import _OTHERS_OF_THAT_NAME, NAMES
+from p2pshare.index.shares import Claim
 from tests.index.opened import INFO_HASH, TODAY, IndexTestCase, node_claim, share_claim, torrent_claim
 
 HASH, OTHER_HASH = "ab" * 32, "cd" * 32
@@ -367,3 +369,55 @@ class LifeTests(SharesTestCase):
             named = [place for place, names in held.items() if f"name{number}" in names]
             self.assertEqual(len(self.found(f"name{number}")), len(named))
         self.assertEqual(self.successResultOf(self.catalogue.find_damage()), [])
+
+
+class TogetherTests(SharesTestCase):
+    """Files that are entered together."""
+
+    def register_all(self, *claims: Claim) -> list[Share | RequestRefused]:
+        """Enter them."""
+        return self.successResultOf(self.catalogue.shares.register_all(claims))
+
+    def test_same_as_one_by_one(self) -> None:
+        """Each is what it would be alone, with its torrent, if it has one; a second time nothing changes."""
+        claims = (share_claim("a.txt", hash=HASH), torrent_claim(name="b.txt"))
+        first = self.register_all(*claims)
+        self.assertEqual([share.filename for share in first if isinstance(share, Share)], ["a.txt", "b.txt"])
+        self.assertEqual(self.register_all(*claims), first)
+        alone = [self.successResultOf(self.catalogue.shares.register(claim)) for claim in claims]
+        self.assertEqual(alone, first)
+        self.assertEqual(alone[1].info_hash, INFO_HASH.hex())
+        torrent = self.successResultOf(self.catalogue.torrents.get(INFO_HASH.hex()))
+        self.assertEqual(torrent and torrent.name, "b.txt")
+
+    def test_refused(self) -> None:
+        """What cannot be entered leaves nothing behind, and the others are entered."""
+        wrong = [torrent_claim(info_hash=b"short"), torrent_claim(paths=("half of a character \ud800",))]
+        outcomes = self.register_all(share_claim("a.txt"), *wrong, share_claim("b.txt", hash=OTHER_HASH))
+        self.assertEqual([isinstance(outcome, RequestRefused) for outcome in outcomes], [False, True, True, False])
+        self.assertEqual(
+            [str(outcomes[1]), "is not text" in str(outcomes[2])], ["info_hash: 5 bytes, expected 20", True]
+        )
+        self.assertEqual(self.successResultOf(self.catalogue.network_figures()).total_files, 2)
+        self.failureResultOf(self.catalogue.shares.register(wrong[0]), RequestRefused)
+
+    def test_memberships_hear_of_torrents(self) -> None:
+        """What happens in a swarm is noted from the moment on when its torrent is entered."""
+        self.register_all(torrent_claim())
+        self.assertTrue(self.catalogue.memberships.wants(INFO_HASH))
+
+
+class OwnersOfManyTests(IndexTestCase):
+    """What a file costs at an owner of many."""
+
+    def test_names_are_found_by_name(self) -> None:
+        """Whether a name is taken is looked up by the name, not by going through all that its owner has."""
+
+        def plan(connection: Connection) -> list[str]:
+            query = str(_OTHERS_OF_THAT_NAME.compile(connection))
+            rows = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {query}", ("name", "ann", "10.0.0.1:9001", 1))
+            return [row[3] for row in rows]
+
+        steps = " ".join(self.inside(plan))
+        self.assertIn("share_name_by_name", steps)
+        self.assertNotIn("share_by_owner", steps)
