@@ -20,7 +20,8 @@ from p2pshare.course.event_log import open_event_log
 from p2pshare.course.layout import check_start, read_config
 from p2pshare.course.networking import TCPEndpoints
 from p2pshare.course.process import CourseProcess, NeighborGone
-from p2pshare.course.ranking import find_ranking
+from p2pshare.plugins import find_function
+from p2pshare.policy.rankings import RANKINGS
 from p2pshare.policy.strategies import STRATEGIES
 from p2pshare.storage.workers import Workers
 
@@ -55,10 +56,10 @@ GRACE = 2  # unchoking intervals
 )
 @click.option(
     "--picker",
-    type=click.Choice(sorted(STRATEGIES)),
     default="random",
     show_default=True,
-    help="Which piece to ask for next; the assignment's is random.",
+    metavar="NAME",
+    help="Which piece to ask for next: random (the assignment's), rarest, first, sequential, or one that is installed.",
 )
 def command(peer_id: int, folder: Path, grace: float | None, choker: str, picker: str) -> None:
     """
@@ -69,10 +70,10 @@ def command(peer_id: int, folder: Path, grace: float | None, choker: str, picker
     """
     common, info = read_config(folder)
     check_start(folder, common, info.of(peer_id))
-    rank = find_ranking(choker)
+    rank, pick = find_function("choker", RANKINGS, choker), find_function("picker", STRATEGIES, picker)
     show_warnings()
     patience = GRACE * common.unchoking_interval if grace is None else grace
-    run(lambda reactor: take_part(reactor, folder, common, info, peer_id, grace=patience, picker=picker, rank=rank))
+    run(lambda reactor: take_part(reactor, folder, common, info, peer_id, grace=patience, picker=pick, rank=rank))
 
 
 async def take_part(reactor: Any, folder: Path, common: Common, info: PeerInfo, own: int, **how: Any) -> None:

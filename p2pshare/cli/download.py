@@ -12,7 +12,7 @@ from p2pshare.addresses import Address, is_dialable, parse_address
 from p2pshare.cli.hook import Hook
 from p2pshare.cli.notices import notes, show_warnings
 from p2pshare.cli.options import Seconds, Tiers, examples, json_option, quiet_option
-from p2pshare.cli.peer_options import open_session, peer_options, tell_about, with_trackers
+from p2pshare.cli.peer_options import open_session, peer_options, strategy_options, tell_about, with_trackers
 from p2pshare.cli.progress import make_progress, mode
 from p2pshare.cli.rest_tracker import with_announce_urls
 from p2pshare.cli.torrent_file import read_torrent
@@ -97,6 +97,7 @@ class SeedUntil(click.ParamType[SeedGoal]):
     help="Run a shell command once, when the content is complete; it finds P2P_NAME, P2P_INFO_HASH and P2P_PATH set.",
 )
 @peer_options
+@strategy_options
 @json_option("Write progress as JSON lines.")
 @quiet_option
 @click.pass_context
@@ -113,6 +114,8 @@ def command(
     bind: str | None,
     limit_up: int | None,
     limit_down: int | None,
+    picker: str | None,
+    choker: str | None,
     as_json: bool,
     quiet: bool,
 ) -> None:
@@ -131,7 +134,8 @@ def command(
     if on_complete is not None:
         hook = Hook(on_complete, content, str(path.absolute()), to_errors=as_json)
     show_warnings()
-    session = open_session(reactor, port=port, bind=bind, limit_up=limit_up, limit_down=limit_down)
+    options = {"port": port, "bind": bind, "limit_up": limit_up, "limit_down": limit_down}
+    session = open_session(reactor, picker=picker, choker=choker, **options)
     tell_about(ctx, content, session.port)
     swarm = session.add(content, Path(folder), peers=peers)
     terms = Terms(str(path), goal, timeout or None)

@@ -26,7 +26,7 @@ from p2pshare.cli.notices import notes, show_warnings
 from p2pshare.cli.options import Seconds, Tiers, examples, json_option, quiet_option
 from p2pshare.cli.owner_download import HTTPSnapshot, OwnerDownload
 from p2pshare.cli.part_file import PartFile, sha256_of
-from p2pshare.cli.peer_options import open_session, peer_options, tell_about, with_trackers
+from p2pshare.cli.peer_options import open_session, peer_options, strategy_options, tell_about, with_trackers
 from p2pshare.cli.progress import Mode, Progress, make_progress, mode
 from p2pshare.cli.rest_tracker import with_announce_urls
 from p2pshare.cli.running import run
@@ -77,6 +77,7 @@ _HTTP_OK = 200
     "--timeout", type=Seconds(), default="60", show_default=True, help="Give up after so long without anything new."
 )
 @peer_options
+@strategy_options
 @json_option("Write progress as JSON lines.")
 @quiet_option
 @click.pass_context
@@ -93,6 +94,8 @@ def command(
     bind: str | None,
     limit_up: int | None,
     limit_down: int | None,
+    picker: str | None,
+    choker: str | None,
     as_json: bool,
     quiet: bool,
 ) -> None:
@@ -110,13 +113,14 @@ def command(
     given = read_torrent(wanted) if _is_path(wanted) else None
     show_warnings()
     make_monotonic(installed)
+    place = {"port": port, "bind": bind, "limit_up": limit_up, "limit_down": limit_down}
     fetching = Fetching(
         ctx,
         Path(folder),
         peers,
         Terms("", goal, timeout or None),
         trackers,
-        {"port": port, "bind": bind, "limit_up": limit_up, "limit_down": limit_down},
+        {**place, "picker": picker, "choker": choker},
         mode(as_json, quiet),
     )
     if given is not None:

@@ -7,7 +7,7 @@ from random import Random
 
 from attrs import define, field, frozen
 
-from p2pshare.course.ranking import Ranking, fastest
+from p2pshare.policy.rankings import Ranking, fastest
 from p2pshare.policy.remote_peer import RemotePeer
 
 

@@ -6,8 +6,8 @@ from random import Random
 
 from p2pshare.addresses import Address
 from p2pshare.bitfield import Bitfield
-from p2pshare.course.ranking import Ranking
 from p2pshare.policy.copies import Copies
+from p2pshare.policy.rankings import Ranking
 from p2pshare.policy.remote_peer import RemotePeer
 from p2pshare.policy.strategies import Strategy
 

@@ -21,10 +21,11 @@ from p2pshare.course.introduction import CourseIdentity, content_of
 from p2pshare.course.layout import peer_folder
 from p2pshare.course.mesh import Mesh
 from p2pshare.course.networking import Endpoints, Network
-from p2pshare.course.ranking import Ranking, fastest
 from p2pshare.course.store import CourseStore
 from p2pshare.errors import P2PShareError, StorageError
+from p2pshare.policy.rankings import Ranking, fastest
 from p2pshare.policy.remote_peer import RemotePeer
+from p2pshare.policy.strategies import Strategy, anything
 from p2pshare.storage.ongoing import Ongoing
 from p2pshare.storage.workers import Run
 from p2pshare.swarm.events import Completed, Event, PieceVerified, State, StateChanged
@@ -69,7 +70,7 @@ class CourseProcess:
     _run: Run
     _log: EventLog
     _grace: float = field(kw_only=True)  # s; how long a neighbor that left unfinished is waited for
-    _picker: str = field(kw_only=True, default="random")  # the assignment's; another of policy/strategies.py
+    _picker: Strategy = field(kw_only=True, default=anything)  # the assignment's
     _rank: Ranking = field(kw_only=True, default=fastest)
     finished: Deferred[None] = field(init=False, factory=Deferred)  # fires at the end, or errs back
     swarm: Swarm = field(init=False)

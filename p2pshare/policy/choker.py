@@ -7,6 +7,7 @@ from random import Random
 
 from attrs import define, field, frozen
 
+from p2pshare.policy.rankings import Ranking, fastest
 from p2pshare.policy.remote_peer import RemotePeer
 
 
@@ -20,6 +21,7 @@ class ChokerSettings:
     interval: float = 10.0  # BEP 3: between rounds, so that nobody is choked and unchoked in quick succession
     optimistic_interval: float = 30.0  # BEP 3: enough for a connection to come up to speed both ways
     turn: float = 30.0  # how long a seed serves a peer while others wait
+    rank: Ranking = fastest  # in which order those that sent us something earn the slots
 
 
 @define(eq=False)
@@ -27,11 +29,11 @@ class Choker:
     """
     Names the peers to unchoke, round by round (BEP 3, "choking"). Knows no timer; who calls decide() keeps the rhythm.
 
-    While leeching: the interested peers that sent us most since the last round, as they are likely to go on; a snubbing
-    one is served as an optimistic unchoke at most. While seeding: everyone in turn, and as in libtorrent's round-robin
-    seed choker a peer keeps its slot until its turn is over and the one that waits longest follows; but who takes
-    nothing loses its turn to somebody who waits. Serving the fastest takers alone, as mainline did, lets a few peers
-    take everything from a seed and leaves its pieces with those few.
+    While leeching: the interested peers that sent us most since the last round, as they are likely to go on, or those
+    that another ranking puts first; a snubbing one is served as an optimistic unchoke at most. While seeding: everyone
+    in turn, and as in libtorrent's round-robin seed choker a peer keeps its slot until its turn is over and the one
+    that waits longest follows; but who takes nothing loses its turn to somebody who waits. Serving the fastest takers
+    alone, as mainline did, lets a few peers take everything from a seed and leaves its pieces with those few.
 
     In either case one more peer is unchoked optimistically for three rounds, each in rotation; new peers are three
     times as likely to be next. A greedy peer, which took several copies of everything, comes after all others each
@@ -63,7 +65,6 @@ class Choker:
         self._next_round = now + self._settings.interval
         self._meet(peers)
         interested = [peer for peer in peers if peer.peer_interested]
-        self._random.shuffle(interested)  # sorting is stable: ties are broken at random
         self._optimistic = [peer for peer in self._optimistic if peer.peer_interested and not peer.greedy]
         if now >= self._rotates_at:
             self._rotates_at = now + self._settings.optimistic_interval
@@ -83,12 +84,15 @@ class Choker:
         """Name the peers that earned a slot by what they sent since the last round."""
         before = self._came_before
         earning = [peer for peer in interested if not peer.snubbed]
-        earning.sort(key=lambda peer: (peer.greedy, before.get(peer, 0) - peer.download.total))
-        return earning[: self._settings.slots]
+        came = {peer: peer.download.total - before.get(peer, 0) for peer in earning}
+        ranked = self._settings.rank(earning, came, self._random)
+        ranked.sort(key=lambda peer: peer.greedy)
+        return ranked[: self._settings.slots]
 
     def _in_turn(self, interested: list[RemotePeer], now: float) -> list[RemotePeer]:
         """Name the peers whose turn it is, or begins."""
         waiting = [peer for peer in interested if peer not in self._optimistic]
+        self._random.shuffle(waiting)  # sorting is stable: ties are broken at random
         waiting.sort(key=self._turn_key(now))
         return waiting[: self._settings.slots]
 

@@ -151,7 +151,7 @@ class GetTests(IndexTestCase):
         self.patch(get, "show_warnings", lambda: None)
         self.patch(get, "attempt", self.attempts)
         self.patch(get, "open_session", lambda reactor, **options: FakeSession())
-        self.patch(get, "file_agent", lambda reactor, longest: agents(self.pages)[0])
+        self.patch(get, "file_agent", lambda reactor, longest: agents(local=self.pages)[0])
 
     def get(self, *arguments: str | Path) -> Result:
         """Run the command."""

@@ -14,6 +14,8 @@ from p2pshare.client import settings as client
 from p2pshare.client.settings import PeerSettings
 from p2pshare.daemons.service_settings import ServiceSettings
 from p2pshare.errors import ConfigError
+from p2pshare.policy.rankings import proportional
+from p2pshare.policy.strategies import lowest
 from p2pshare.peer.limits import ConnectionLimits
 from p2pshare.settings import load_settings, override
 from p2pshare.swarm.settings import PeerLimits
@@ -83,6 +85,11 @@ class PeerSettingsTests(SynchronousTestCase):
         self.assertEqual((read.limit_up, read.memory_limit), (5 << 20, 64 << 20))
         self.assertEqual((read.request_timeout, read.watch_interval), (120.0, 3.0))
 
+    def test_strategies(self) -> None:
+        """What is fetched first and who is served first are functions, chosen by their names."""
+        swarm = self.read('picker = "sequential"\nchoker = "proportional"').swarm()
+        self.assertEqual((swarm.picker, swarm.choker.rank), (lowest, proportional))
+
     def test_f109_mistakes(self) -> None:
         """An unknown key, a wrong type and a negative limit are refused, naming line, key and what it holds."""
         for line, said in (
@@ -92,6 +99,7 @@ class PeerSettingsTests(SynchronousTestCase):
             ("limit_up = -5", "line 2: peer.limit_up is -5: expected 1 to"),
             ('limit_up = "fast"', 'line 2: peer.limit_up is "fast": '),
             ('picker = "best"', "line 2: peer.picker is 'best': expected rarest, first, "),
+            ('choker = "best"', "line 2: peer.choker is 'best': expected fastest, proportional"),
         ):
             error = self.assertRaises(ConfigError, self.read, line)
             self.assertIn(said, str(error))

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from collections import Counter
 from random import Random
+from typing import Any
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -64,6 +65,24 @@ class LeechingTests(SynchronousTestCase):
         chosen = rounds.hold()
         self.assertLessEqual({rounds.peers[number - 1] for number in (2, 5, 4, 3)}, chosen)
         self.assertEqual(len(chosen), 5)
+
+    def test_another_ranking(self) -> None:
+        """Who earns a slot may be decided by another function, which is told who sent how much in this round."""
+        told: list[list[int]] = []
+
+        def least(candidates: Any, came: Any, random: Random) -> list[RemotePeer]:
+            told.append(sorted(came.values()))
+            return sorted(candidates, key=came.__getitem__)
+
+        rounds = Rounds(3, slots=1, optimistic_slots=0, min_slots=0, rank=least)  # type: ignore[arg-type]
+        rounds.give(p1=100, p2=900, p3=300)
+        rounds.hold()
+        rounds.give(p1=50, p2=10, p3=30)
+        self.assertEqual(rounds.hold(), {rounds.peers[1]})
+        self.assertEqual(told, [[100, 300, 900], [10, 30, 50]])
+        rounds.peers[1].greedy = True
+        rounds.give(p1=50, p2=10, p3=30)
+        self.assertEqual(rounds.hold(), {rounds.peers[2]})
 
     def test_only_the_last_round_counts(self) -> None:
         """Who gave much long ago and nothing since is behind who gives a little now."""

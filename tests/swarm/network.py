@@ -107,7 +107,7 @@ class Network:
     ends: list[PipeEnd] = field(init=False, factory=list)
     endings: deque[tuple[PeerProtocol, Failure]] = field(init=False, factory=deque)
     dials: list[tuple[str, Address]] = field(init=False, factory=list)  # who dialled whom
-    commons: Commons = field(init=False, factory=Commons)
+    commons: Commons = field(factory=Commons)
     most_held: int = field(init=False, default=0)  # by any end of a connection
     _listening: dict[Address, Swarm] = field(init=False, factory=dict)
     _ports: int = field(init=False, default=40000)

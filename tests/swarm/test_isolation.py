@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from p2pshare.peer.limits import Commons, ConnectionLimits
 from p2pshare.storage.memory import MemoryStore
 from tests.storage.fakes import some_bytes, torrent
 from tests.swarm.network import Network
@@ -12,6 +13,7 @@ PIECE = 32 * 1024
 CONTENT = some_bytes(40 * PIECE + 100, 12)
 TORRENT = torrent(CONTENT, PIECE)
 RATE = 64 * 1024.0
+SEND_BUFFER = 64 * 1024  # what is lost with each peer that reads nothing: a second of such a line
 LEECHES = 8
 RUNS = 6
 
@@ -29,7 +31,8 @@ class IsolationTests(WholeSwarmTestCase):
 
     def start(self, luck: int = 0) -> None:
         """Start the seed and the leeches."""
-        self.network, self.swarms = Network(luck=luck), []
+        commons = Commons(ConnectionLimits(send_buffer=SEND_BUFFER))
+        self.network, self.swarms = Network(luck=luck, commons=commons), []
         for content in (CONTENT, *[b""] * LEECHES):
             self.add(store=MemoryStore(TORRENT, content), metainfo=TORRENT, rate=RATE)
 

@@ -3,25 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Mapping
-from importlib.metadata import EntryPoint, EntryPoints
 from random import Random
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from p2pshare.course import ranking
 from p2pshare.course.kit import check_picker, check_ranking, neighbor
-from p2pshare.course.ranking import RANKINGS, fastest, find_ranking, proportional
-from p2pshare.errors import ConfigError
 from p2pshare.policy.copies import Copies
-from p2pshare.policy.remote_peer import RemotePeer
+from p2pshare.policy.rankings import RANKINGS, fastest, proportional
 from p2pshare.policy.strategies import STRATEGIES
-
-NOT_CALLABLE = 3
-
-
-def by_id(candidates: Collection[RemotePeer], came: Mapping[RemotePeer, int], random: Random) -> list[RemotePeer]:
-    return sorted(candidates, key=lambda peer: peer.peer_id)
 
 
 class RankingTests(SynchronousTestCase):
@@ -83,31 +72,3 @@ class KitTests(SynchronousTestCase):
 
         self.assertIn("no candidate", str(self.assertRaises(AssertionError, check_picker, last)))
         self.assertIn("another piece", str(self.assertRaises(AssertionError, check_picker, unrepeatable)))
-
-
-class FindTests(SynchronousTestCase):
-    def setUp(self) -> None:
-        offered = EntryPoints(
-            EntryPoint(name, f"{__name__}:{what}" if what else "no_such_module:x", ranking.GROUP)
-            for name, what in (("by-id", "by_id"), ("three", "NOT_CALLABLE"), ("broken", ""))
-        )
-        self.patch(ranking, "entry_points", lambda group: offered.select(group=group))
-
-    def test_ours(self) -> None:
-        """Ours are found by name, whatever others call theirs."""
-        self.assertIs(find_ranking("proportional"), proportional)
-
-    def test_installed(self) -> None:
-        """Another package's is found by the name of its entry point, and passes the kit like ours."""
-        found = find_ranking("by-id")
-        check_ranking(found)
-        self.assertEqual(found([neighbor(3), neighbor(1)], {}, Random(0))[0].peer_id, b"\0\0\0\1")
-
-    def test_not_there(self) -> None:
-        """A name that nobody offers is refused, with those that there are; so is what cannot be used."""
-        for name, words in (
-            ("slowest", "fastest, proportional, broken, by-id, three"),
-            ("three", "int, expected a function"),
-            ("broken", "cannot be loaded"),
-        ):
-            self.assertIn(words, str(self.assertRaises(ConfigError, find_ranking, name)))

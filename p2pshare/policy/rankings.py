@@ -1,23 +1,19 @@
-"""The orders in which neighbors can be preferred, each by its name; and how to add others."""
+"""The orders in which peers can be served, each by its name."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
-from importlib.metadata import entry_points
 from random import Random
 from types import MappingProxyType
 
-from p2pshare.errors import ConfigError
 from p2pshare.policy.remote_peer import RemotePeer
 
-GROUP = "p2pshare.chokers"  # of entry points
-
-# Puts interested neighbors in order, whom to serve first. Told are the bytes that came from each in the last interval.
+# Puts interested peers in order, whom to serve first. Told are the bytes that came from each in the last interval.
 Ranking = Callable[[Collection[RemotePeer], Mapping[RemotePeer, int], Random], list[RemotePeer]]
 
 
 def fastest(candidates: Collection[RemotePeer], came: Mapping[RemotePeer, int], random: Random) -> list[RemotePeer]:
-    """Put those that sent most first, ties in random order: what the assignment wants."""
+    """Put those that sent most first, ties in random order: what BEP 3 and the course's assignment want."""
     ranked = list(candidates)
     random.shuffle(ranked)  # sorting is stable: ties are broken at random
     ranked.sort(key=lambda peer: -came.get(peer, 0))
@@ -41,23 +37,3 @@ def proportional(
 
 
 RANKINGS: Mapping[str, Ranking] = MappingProxyType({"fastest": fastest, "proportional": proportional})
-
-
-def find_ranking(name: str) -> Ranking:
-    """
-    Find a ranking by its name: ours, or one that an installed package offers as an entry point of ``p2pshare.chokers``.
-
-    :raise ConfigError: there is none, or it cannot be loaded.
-    """
-    if name in RANKINGS:
-        return RANKINGS[name]
-    offered = entry_points(group=GROUP)
-    for entry in offered.select(name=name):
-        try:
-            found = entry.load()
-        except Exception as error:  # another's module: whatever is wrong in it is said in a line
-            raise ConfigError(f"choker {name!r}: {entry.value} cannot be loaded: {error}") from error
-        if not callable(found):
-            raise ConfigError(f"choker {name!r}: {entry.value} is {type(found).__name__}, expected a function")
-        return found  # type: ignore[no-any-return]
-    raise ConfigError(f"choker {name!r}, expected one of {', '.join([*RANKINGS, *sorted(offered.names)])}")
