@@ -14,9 +14,9 @@ from p2pshare.client import settings as client
 from p2pshare.client.settings import PeerSettings
 from p2pshare.daemons.service_settings import ServiceSettings
 from p2pshare.errors import ConfigError
+from p2pshare.peer.limits import ConnectionLimits
 from p2pshare.policy.rankings import proportional
 from p2pshare.policy.strategies import lowest
-from p2pshare.peer.limits import ConnectionLimits
 from p2pshare.settings import load_settings, override
 from p2pshare.swarm.settings import PeerLimits
 from p2pshare.tracker import settings as tracker
