@@ -48,6 +48,11 @@ GRACE = 2  # unchoking intervals
     "Default: two unchoking intervals.",
 )
 @click.option(
+    "--wait",
+    type=Seconds(),
+    help="How long a neighbor that has never come is waited for. Default: as long as it takes.",
+)
+@click.option(
     "--choker",
     default="fastest",
     show_default=True,
@@ -61,7 +66,7 @@ GRACE = 2  # unchoking intervals
     metavar="NAME",
     help="Which piece to ask for next: random (the assignment's), rarest, first, sequential, or one that is installed.",
 )
-def command(peer_id: int, folder: Path, grace: float | None, choker: str, picker: str) -> None:
+def command(peer_id: int, folder: Path, grace: float | None, wait: float | None, choker: str, picker: str) -> None:
     """
     Take part in the swarm of this folder as the peer PEERID, until all peers have the file.
 
@@ -73,7 +78,8 @@ def command(peer_id: int, folder: Path, grace: float | None, choker: str, picker
     rank, pick = find_function("choker", RANKINGS, choker), find_function("picker", STRATEGIES, picker)
     show_warnings()
     patience = GRACE * common.unchoking_interval if grace is None else grace
-    run(lambda reactor: take_part(reactor, folder, common, info, peer_id, grace=patience, picker=pick, rank=rank))
+    how: dict[str, Any] = {"grace": patience, "wait": wait, "picker": pick, "rank": rank}
+    run(lambda reactor: take_part(reactor, folder, common, info, peer_id, **how))
 
 
 async def take_part(reactor: Any, folder: Path, common: Common, info: PeerInfo, own: int, **how: Any) -> None:

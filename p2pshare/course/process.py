@@ -21,6 +21,7 @@ from p2pshare.course.introduction import CourseIdentity, content_of
 from p2pshare.course.layout import peer_folder
 from p2pshare.course.mesh import Mesh
 from p2pshare.course.networking import Endpoints, Network
+from p2pshare.course.roll_call import RollCall
 from p2pshare.course.store import CourseStore
 from p2pshare.errors import P2PShareError, StorageError
 from p2pshare.policy.rankings import Ranking, fastest
@@ -70,6 +71,7 @@ class CourseProcess:
     _run: Run
     _log: EventLog
     _grace: float = field(kw_only=True)  # s; how long a neighbor that left unfinished is waited for
+    _wait: float | None = field(kw_only=True, default=None)  # s; how long who never came is waited for. None: for ever
     _picker: Strategy = field(kw_only=True, default=anything)  # the assignment's
     _rank: Ranking = field(kw_only=True, default=fastest)
     finished: Deferred[None] = field(init=False, factory=Deferred)  # fires at the end, or errs back
@@ -79,6 +81,7 @@ class CourseProcess:
     _gone: set[int] = field(init=False, factory=set)  # who left without the file, and did not come back
     _sources: dict[int, int] = field(init=False, factory=dict)  # piece -> who sent it last
     _giving_up: IDelayedCall | None = field(init=False, default=None)
+    _roll_call: RollCall = field(init=False)
     _is_over: bool = field(init=False, default=False)
     _ending: Ongoing = field(init=False, factory=Ongoing)
     log = Logger()
@@ -115,6 +118,8 @@ class CourseProcess:
             meeting=Mesh(len(info.peers), lambda remote, reason: self.network.disconnect(_id(remote), reason)),
         )
         self.swarm.subscribe(self._happened)
+        others = {peer.id for peer in info.peers} - {self._own}
+        self._roll_call = RollCall(others, self._reactor, self._wait, self._miss)
 
     def start(self) -> None:
         """Look at the file, listen, and dial those that were started before us."""
@@ -130,6 +135,7 @@ class CourseProcess:
     def on_peer_connected(self, id: int, incoming: bool) -> None:
         """A neighbor is here."""
         self._tell(self._log.was_connected if incoming else self._log.made_connection, id)
+        self._roll_call.came(id)
         self._gone.discard(id)
         self._look_around()
         link = self.network.link(id)
@@ -203,6 +209,7 @@ class CourseProcess:
         listening.addCallbacks(lambda _: self._dial_all(), lambda failure: self._finish(failure.value))
 
     def _dial_all(self) -> None:
+        self._roll_call.start()
         for peer in self._info.before(self._own):
             self._dial(peer.id)
         self._look_around()
@@ -256,6 +263,11 @@ class CourseProcess:
             pieces |= remote.has.as_int()
         return pieces.bit_count() < self._common.geometry.num_pieces
 
+    def _miss(self, absent: set[int]) -> None:
+        """Whoever has not come by now is not waited for any more."""
+        self._gone |= absent
+        self._look_around()
+
     def _stop_giving_up(self) -> None:
         if self._giving_up is not None:
             self._giving_up.cancel()
@@ -271,6 +283,7 @@ class CourseProcess:
             return
         self._is_over = True
         self._stop_giving_up()
+        self._roll_call.stop()
         ending = self._ending.track(Deferred.fromCoroutine(self._end()))
         ending.addBoth(lambda outcome: self.finished.callback(outcome if error is None else Failure(error)))
 

@@ -7,6 +7,7 @@ from datetime import datetime
 from itertools import pairwise
 from pathlib import Path
 from random import Random
+from typing import Any
 
 from twisted.internet.address import IPv4Address
 from twisted.internet.defer import maybeDeferred
@@ -47,7 +48,7 @@ def piece(index: int) -> messages.Piece:
 class World:
     """One peer process, and all that is around it."""
 
-    def __init__(self, folder: Path, own: int, peers: PeerInfo, seed: int = 0) -> None:
+    def __init__(self, folder: Path, own: int, peers: PeerInfo, seed: int = 0, **how: Any) -> None:
         self.clock, self.endpoints, self.sink = Clock(), FakeEndpoints(), FakeSink()
         path = folder / f"peer_{own}" / "f"
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -55,7 +56,7 @@ class World:
             path.write_bytes(CONTENT)
         log = EventLog(own, self.sink, lambda: datetime(2026, 3, 4))
         self.process = CourseProcess(
-            COMMON, peers, own, folder, self.clock, self.endpoints, Random(seed), maybeDeferred, log, grace=10.0
+            COMMON, peers, own, folder, self.clock, self.endpoints, Random(seed), maybeDeferred, log, grace=10.0, **how
         )
         self.path = path
         self.process.start()
@@ -293,6 +294,18 @@ class SeedTests(SynchronousTestCase):
         self.world.accepted(1003).says(messages.Bitfield(ALL))
         self.world.wait(60)
         self.assertNoResult(self.world.process.finished)
+
+    def test_s4_17_never_came(self) -> None:
+        """With a limit, who has not come by then counts as gone; who comes in the grace after it does not."""
+        for late in (False, True):
+            world = World(Path(self.mktemp()), 1001, info(1001), wait=90.0)
+            world.accepted(1003).says(messages.Bitfield(ALL))
+            world.wait(99)
+            self.assertNoResult(world.process.finished)
+            if late:
+                world.accepted(1002)
+            world.wait(1)
+            self.assertEqual(late, not world.endpoints.port.closed)
 
     def test_s4_17_came_back(self) -> None:
         """A neighbor that comes back in time is waited for on."""

@@ -128,6 +128,15 @@ class LossTests(CourseTestCase):
             self.assertEqual(peer.said().splitlines()[-1], "p2pshare: without the file are still 1006")
             self.assertTrue(self.content(peer.id) == self.content(1001), f"peer {peer.id} has another file")
 
+    def test_s4_17_never_started(self) -> None:
+        """With --wait, one that is never started keeps nobody for ever; the others have the file by then."""
+        self.make(scaled("local", 1_000_001, piece_size=4096))
+        peers = [self.start(id, "--wait", "3", "--grace", "1") for id in (1001, 1002)]
+        for peer in peers:
+            self.assert_ended(peer, ExitCode.TIMED_OUT)
+            self.assertIn("not here yet after 3 s: peer 1003", peer.said())
+            self.assertTrue(self.content(peer.id) == self.content(1001), f"peer {peer.id} has another file")
+
     def test_came_back(self) -> None:
         """A peer that is killed and started again is waited for, begins anew, and all end well."""
         self.make(scaled("local", 400_001, piece_size=4096))
