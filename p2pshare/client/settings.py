@@ -7,6 +7,7 @@ from typing import Any
 
 from attrs import Attribute, Factory, field, frozen
 
+from p2pshare.client.dialect_settings import CourseSettings, TextSettings
 from p2pshare.client.node_settings import ControlSettings, ShareSettings
 from p2pshare.errors import ConfigError
 from p2pshare.peer.limits import ConnectionLimits
@@ -91,6 +92,8 @@ class PeerSettings:
     limits: PeerLimits = Factory(PeerLimits)
     control: ControlSettings = Factory(ControlSettings)
     share: ShareSettings = Factory(ShareSettings)
+    text: TextSettings = Factory(TextSettings)
+    course: CourseSettings = Factory(CourseSettings)
 
     def swarm(self) -> SwarmSettings:
         """Give each torrent its share of the knobs."""

@@ -14,7 +14,7 @@ from twisted.python.failure import Failure
 
 from p2pshare.course.event_log import open_event_log
 from p2pshare.course.layout import check_start, read_config
-from p2pshare.course.networking import TCPEndpoints
+from p2pshare.course.networking import Endpoints, TCPEndpoints
 from p2pshare.course.process import CourseProcess
 from p2pshare.storage.workers import Workers
 
@@ -23,23 +23,27 @@ _GRACE = 2  # unchoking intervals for a neighbor that is gone to come back, as p
 
 class CourseService(Service):
     """
-    A peer that takes part until all have the file, and then stops the reactor; also when a neighbor is gone for good.
+    A peer that takes part until all have the file; also when a neighbor is gone for good.
 
-    For the exit code of the assignment there is ``peerProcess``: twistd has none of its service.
+    Alone in its process it then stops the reactor. For the exit code of the assignment there is ``peerProcess``: twistd
+    has none of its service.
     """
 
     log = Logger()
 
-    def __init__(self, folder: Path, own: int, reactor: Any) -> None:
+    def __init__(self, folder: Path, own: int, reactor: Any, endpoints: Endpoints | None = None) -> None:
         """
         Be told where and who.
 
         :param folder: holds Common.cfg and PeerInfo.cfg.
         :param own: our id.
+        :param endpoints: where to listen and how to dial, beside others; None: we are alone, with a port of our own.
         """
         self._folder = folder
         self._own = own
         self._reactor = reactor
+        self._is_alone = endpoints is None
+        self._endpoints = TCPEndpoints(reactor) if endpoints is None else endpoints
         self._workers: Workers | None = None
         self._process: CourseProcess | None = None
 
@@ -54,9 +58,8 @@ class CourseService(Service):
         check_start(self._folder, common, info.of(self._own))
         log = open_event_log(self._folder, self._own, datetime.now)
         self._workers = Workers(self._reactor, name="course")
-        endpoints = TCPEndpoints(self._reactor)
         self._process = CourseProcess(
-            *(common, info, self._own, self._folder, self._reactor, endpoints, Random(), self._workers.run, log),
+            *(common, info, self._own, self._folder, self._reactor, self._endpoints, Random(), self._workers.run, log),
             grace=_GRACE * common.unchoking_interval,
         )
         self._process.start()
@@ -82,5 +85,5 @@ class CourseService(Service):
         self._end()
 
     def _end(self) -> None:
-        if self.running and self._reactor.running:
+        if self._is_alone and self.running and self._reactor.running:
             self._reactor.stop()

@@ -38,7 +38,8 @@ class Options(DaemonOptions):
     longdesc = (
         "A BitTorrent peer that runs for ever: seeds the torrents whose content is complete, downloads the others "
         "and then seeds them, too. With --share it is a node: whatever is put into that folder can be searched for at "
-        "the index, and fetched over BitTorrent and HTTP."
+        "the index, and fetched over BitTorrent and HTTP. With --text and --course it speaks other protocols, "
+        "too, all of them on one port."
     )
     optParameters = [
         ["watch", "w", None, "Folder of torrent files: share what is put there, stop what is taken away."],
@@ -55,26 +56,38 @@ class Options(DaemonOptions):
             "HTTP port of the page and the API; 0: any free one. [default with --share: 8081]",
         ],
         ["control-bind", None, None, "Address of that port. [default: 127.0.0.1]"],
-        ["course", None, None, "Folder of a course project's swarm: be one of its peers, and nothing else."],
+        [
+            "course",
+            None,
+            None,
+            "Folder of a course project's swarm: be one of its peers. With nothing else to share, "
+            "until all of them have the file.",
+        ],
         ["peer-id", None, None, "Which of them, by the number in PeerInfo.cfg."],
+        ["text-tracker", None, None, "URL of the tracker of text swarms. [default: http://localhost:8000]"],
         ["config", "c", None, "Settings file, such as conf/peer.toml."],
         ["state-dir", None, None, "Folder for this peer alone; one process can use it. [default: the user's]"],
     ]
 
     settings: PeerSettings  # its paths are absolute
     torrents: list[Intake]  # those named one by one
-    course: tuple[Path, int] | None = None  # the folder of a course's swarm, and our id
+    is_course_alone: bool = False  # there is nothing but a course project's swarm to take part in
 
     def __init__(self) -> None:
         """Start with no torrent."""
         super().__init__()
         self._files: list[str] = []
+        self._texts: list[str] = []
 
     def opt_torrent(self, path: str) -> None:
         """Torrent file to share; may be given several times."""
         self._files.append(path)
 
     opt_t = opt_torrent
+
+    def opt_text(self, path: str) -> None:
+        """File to share in a text swarm, whose hash is then in the log; may be given several times."""
+        self._texts.append(path)
 
     def postOptions(self) -> None:
         """Turn what was said into settings, and read the torrents."""
@@ -87,16 +100,36 @@ class Options(DaemonOptions):
         if watch is not None and not Path(watch).is_dir():
             raise UsageError(f"cannot watch {watch}: there is no such folder")
         self._check_share()
-        if (self["course"] is None) != (self["peer-id"] is None):
-            raise UsageError("--course FOLDER and --peer-id NUMBER go together")
-        if self["course"] is not None:
-            number = self._number("peer-id")
-            assert number is not None, "given"
-            self.course = Path(self["course"]).absolute(), number
-            return
+        self._check_dialects()
         control, share = self.settings.control, self.settings.share
-        if watch is None and share.folder is None and not self.torrents and not control.enabled:
-            raise UsageError("nothing to share: give --share FOLDER, --torrent FILE, or --watch FOLDER")
+        has_torrents = watch is not None or share.folder is not None or bool(self.torrents) or control.enabled
+        if not has_torrents and not self.settings.text.seed:
+            if self.settings.course.place is None:
+                raise UsageError("nothing to share: give --share FOLDER, --torrent FILE, or --watch FOLDER")
+            self.is_course_alone = True
+        elif self.settings.course.place is not None:
+            self.settings = override(self.settings, port=self._port_in_course(*self.settings.course.place))
+
+    def _check_dialects(self) -> None:
+        course = self.settings.course
+        if (course.folder is None) != (course.peer_id is None):
+            raise UsageError("--course FOLDER and --peer-id NUMBER go together")
+        for file in self.settings.text.seed:
+            if not Path(file).is_file():
+                raise UsageError(f"cannot share {file} in a text swarm: there is no such file")
+
+    def _port_in_course(self, folder: Path, own: int) -> int:
+        """Give the port at which our neighbors look for us."""
+        from p2pshare.course.layout import read_config  # late: few peers have such neighbors
+
+        try:
+            port = read_config(folder)[1].of(own).port
+        except ConfigError as error:
+            raise UsageError(str(error)) from error
+        if self.settings.port not in (None, port):
+            told = f"PeerInfo.cfg has peer {own} at port {port}"
+            raise UsageError(f"port {self.settings.port}: {told}, and there is one port for all")
+        return port
 
     def _check_share(self) -> None:
         folder, state = self.settings.share.folder, self.settings.state_dir
@@ -122,6 +155,8 @@ class Options(DaemonOptions):
         port, share = self._number("control-port"), settings.share
         index = share.index if self["index"] is None else self["index"]
         folder = share.folder if self["share"] is None else self["share"]
+        course, text = settings.course, settings.text
+        swarm = course.folder if self["course"] is None else self["course"]
         # twistd may go to another folder before it starts anything.
         return override(
             settings,
@@ -133,6 +168,14 @@ class Options(DaemonOptions):
                 folder=None if folder is None else str(Path(folder).absolute()),
                 index=None if index is None else index_url(index),
                 region=self["region"],
+            ),
+            course=override(
+                course, folder=None if swarm is None else str(Path(swarm).absolute()), peer_id=self._number("peer-id")
+            ),
+            text=override(
+                text,
+                seed=tuple(str(Path(file).absolute()) for file in (*text.seed, *self._texts)),
+                tracker=self["text-tracker"],
             ),
             data=str(Path(settings.data).absolute()),
             watch=None if settings.watch is None else str(Path(settings.watch).absolute()),
@@ -172,10 +215,12 @@ def makeService(options: Options) -> IService:
         allow_many_files()
         reactor.callWhenRunning(stop_on_signals, reactor)
     service: IService
-    if options.course is not None:
+    if options.is_course_alone:
         from p2pshare.daemons.course import CourseService  # late: few peers are of this kind
 
-        service = CourseService(*options.course, reactor)
+        place = options.settings.course.place
+        assert place is not None, "checked with the options"
+        service = CourseService(*place, reactor)
     else:
         service = PeerService(options.settings, options.torrents, reactor, Random())
     return service if options.parent is None else Started(service, options.parent)
@@ -220,6 +265,11 @@ class PeerService(MultiService):
 
             make = None if threads is None else lambda name, most: threads
             NodeService(settings, state, self.session, pausable, reactor, random, make).setServiceParent(self)
+        if settings.text.seed or settings.course.place is not None:
+            from p2pshare.daemons.other_dialects import other_dialects  # late, as above
+
+            for service in other_dialects(settings, state, self.session, reactor, random):
+                service.setServiceParent(self)
 
     def startService(self) -> None:
         """
