@@ -71,6 +71,7 @@ class Session(Service):
     wake: Callable[[bytes], Deferred[Any] | None] = field(kw_only=True, default=lambda _: None)
     threads: Threads | None = field(kw_only=True, default=None)  # None: some of our own
     resume: Path | None = field(kw_only=True, default=None)  # folder for resume data; None: every start hashes all
+    on_added: list[Callable[[Swarm], object]] = field(init=False, factory=list)  # told of each swarm
     on_stopped: list[Callable[[], Deferred[None]]] = field(init=False, factory=list)  # what ends with us
     peer_id: bytes = field(init=False)
     port: int = field(init=False, default=0)  # where we listen; once closed, where we did: goodbyes still name it
@@ -149,6 +150,8 @@ class Session(Service):
             folder=folder,
         )
         write_chronicle(swarm)
+        for told in self.on_added:
+            told(swarm)
         swarm.meeting.heard(peers, "user")
         if self.running:
             swarm.startService()

@@ -116,7 +116,7 @@ class NodeService(Service):
         site, port = self._listen([bind], CONTROL_PORT if control.port is None else control.port, control.port is None)
         downloads, place = self._open_downloads(bind, port)
         name, region = node_id(self._state / _ID, SystemRandom()), settings.share.region
-        self._presence = Presence(name, place.port, place.host or None, region)
+        self._presence = Presence(name, place.port, place.host or None, region, self._session.peer_id)
         if settings.share.folder is not None:
             folder = Path(settings.share.folder)
             self._sharing = Sharing(

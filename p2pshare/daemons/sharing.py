@@ -27,12 +27,14 @@ from p2pshare.sharing.announces import SeedAnnounces
 from p2pshare.sharing.hints import Hints
 from p2pshare.sharing.library import Library
 from p2pshare.sharing.listing import Listing, Presence
+from p2pshare.sharing.observations import Observations
 from p2pshare.sharing.registrar import Pace, Registrar
 from p2pshare.sharing.seeding import Seeding
 from p2pshare.sharing.shelf import SharedFile, Shelf
 from p2pshare.sharing.told import Told
 from p2pshare.sharing.torrents import torrent_of
 from p2pshare.storage.hashing import usable_cores
+from p2pshare.swarm.swarm import Swarm
 
 _SHELF, _TOLD = "shelf", "told"
 
@@ -94,7 +96,17 @@ class Sharing(Service):
             told = Told(state / _TOLD, index.base, keep)
             listing = Listing(index, presence, self._seeding.info_hash)
             pace = Pace(heartbeat=settings.heartbeat, retry=settings.retry)
-            self.registrar = Registrar(listing, self.library, reactor, told, pace)
+            observations = Observations()
+
+            def observe(swarm: Swarm) -> None:
+                """Tell the index of peers that found each other there, and of no others."""
+                if any(url.startswith(f"{index.base}/") for tier in swarm.content.announce_tiers for url in tier):
+                    observations.follow(swarm)
+
+            session.on_added.append(observe)
+            for swarm in session.swarms.values():
+                observe(swarm)
+            self.registrar = Registrar(listing, self.library, reactor, told, pace, observations)
             self._trackers = http_trackers(reactor, bind_address=session.settings.bind)
             self._announces = self._announcing(announce_url(index.base), self._trackers, reactor, random)
             self._seeding.announces = self._announces

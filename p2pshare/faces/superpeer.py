@@ -11,6 +11,7 @@ from p2pshare.faces.superpeer_batch import AT_ONCE, FileBatchFace
 from p2pshare.faces.superpeer_downloads import DownloadFace
 from p2pshare.faces.superpeer_files import FileFace
 from p2pshare.faces.superpeer_peers import PeerFace
+from p2pshare.faces.superpeer_reports import ReportFace
 from p2pshare.faces.superpeer_search import SearchFace
 from p2pshare.faces.superpeer_stats import NetworkStats, network_stats
 from p2pshare.faces.swarm_history import SwarmHistory, SwarmInfo
@@ -121,6 +122,7 @@ def routes(
     files = FileFace(catalogue.shares, catalogue.nodes, news)
     return [
         *PeerFace(catalogue.nodes, news, AT_ONCE).routes(writes),
+        *ReportFace(catalogue.nodes).routes(writes),
         *files.routes(writes),
         *FileBatchFace(files).routes(batches),
         *SearchFace(catalogue.shares).routes(),

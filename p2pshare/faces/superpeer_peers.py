@@ -149,7 +149,7 @@ class PeerFace:
                 id=body.id or None,
                 shared_files=body.shared_files,
                 region=body.region,
-                wire_peer_id=_wire_peer_id(body.wire_peer_id),
+                wire_peer_id=read_wire_peer_id(body.wire_peer_id) if body.wire_peer_id else None,
             )
         )
         self._news.tell("peer_registered", PeerInfo.of(node))
@@ -172,9 +172,12 @@ class PeerFace:
         return [PeerInfo.of(node) for node in await self._nodes.all()]
 
 
-def _wire_peer_id(text: str) -> str | None:
-    if not text:
-        return None
+def read_wire_peer_id(text: str) -> str:
+    """
+    Read the id by which a node announces to swarms.
+
+    :raise RequestRefused: it is none.
+    """
     try:
         wire_peer_id = bytes.fromhex(text) if len(text) == 2 * PEER_ID_SIZE else text.encode("latin-1")
     except ValueError:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from itertools import count
 
@@ -55,9 +55,14 @@ class Nodes:
         """List the nodes, online ones first, and who was seen last."""
         return self._database.read(_list)
 
-    def add_reputation(self, node_id: str, change: int) -> Deferred[Node | None]:
-        """Think better or worse of a node; fires with None when it is unknown."""
-        return self._database.write(partial(_add_reputation, public_id=node_id, change=change))
+    def report(self, reporter: str, changes: Mapping[str, int]) -> Deferred[bool]:
+        """
+        Think better or worse of nodes, because of what one of them reports; nobody's word about itself counts.
+
+        :param changes: by wire_peer_id. Of strangers, and of nodes that are offline, nothing is kept.
+        :return: fires with whether the reporter is known.
+        """
+        return self._database.write(partial(_report, reporter=reporter, changes=changes))
 
 
 def _register(connection: Connection, claim: NodeClaim, now: float) -> Node:
@@ -127,10 +132,13 @@ def _list(connection: Connection) -> list[Node]:
     return [_node(row) for row in connection.execute(query).mappings()]
 
 
-def _add_reputation(connection: Connection, public_id: str, change: int) -> Node | None:
-    better = node.c.reputation + change
-    connection.execute(update(node).where(node.c.public_id == public_id).values(reputation=better))
-    return _get(connection, public_id)
+def _report(connection: Connection, reporter: str, changes: Mapping[str, int]) -> bool:
+    if _get(connection, reporter) is None:
+        return False
+    for wire_peer_id, change in changes.items():
+        meant = (node.c.wire_peer_id == wire_peer_id) & node.c.online & (node.c.public_id != reporter)
+        connection.execute(update(node).where(meant).values(reputation=node.c.reputation + change))
+    return True
 
 
 def _get(connection: Connection, public_id: str) -> Node | None:

@@ -12,6 +12,7 @@ from p2pshare.addresses import Address
 from p2pshare.errors import IndexRefused, IndexUnreachable
 from p2pshare.metainfo import compose
 from p2pshare.sharing.notices import Listed, Withdrawal
+from p2pshare.sharing.observations import Served
 from p2pshare.sharing.shelf import SharedFile
 from p2pshare.sharing.torrents import info_of
 
@@ -40,6 +41,7 @@ class Presence:
     port: int
     address: str | None = None  # None: whichever of ours the connection to the index has
     region: str = ""
+    wire_peer_id: bytes | None = None  # by which we announce
 
 
 @frozen
@@ -74,6 +76,8 @@ class Listing:
             "shared_files": shared_files,
             "region": presence.region,
         }
+        if presence.wire_peer_id is not None:
+            about["wire_peer_id"] = presence.wire_peer_id.hex()
         try:
             reply = await self._ask("/api/v1/peers/register", about)
         except IndexRefused as error:
@@ -93,6 +97,15 @@ class Listing:
                 raise IndexUnreachable(f"the index: {error}") from error
             return False
         return True
+
+    async def report(self, owner: str, served: Sequence[Served]) -> None:
+        """
+        Tell what other peers did.
+
+        :raise IndexRefused: the index does not want to know.
+        """
+        peers = [{"wire_peer_id": each.peer_id.hex(), "pieces": each.pieces, "bans": each.bans} for each in served]
+        await self._ask("/api/v1/peers/report", {"peers": peers}, {"X-Peer-ID": owner})
 
     async def leave(self, owner: str) -> None:
         """Tell that the node is going, so that nobody is sent to it any more; what it shares stays listed."""

@@ -16,6 +16,7 @@ from p2pshare.errors import IndexRefused, IndexUnreachable, StorageError
 from p2pshare.sharing.library import Event, FileChanged, FileRemoved, Listener
 from p2pshare.sharing.listing import Listing
 from p2pshare.sharing.notices import Entry, Listed, Notices, Withdrawal
+from p2pshare.sharing.observations import Observations
 from p2pshare.sharing.shelf import SharedFile
 from p2pshare.sharing.told import Told
 
@@ -62,6 +63,7 @@ class Registrar(Service):
     _clock: IReactorTime
     _told: Told | None = None  # None: nothing outlives the process
     _pace: Pace = field(factory=Pace)
+    _observations: Observations = field(factory=Observations)  # of other nodes; the index is told
     on_welcome: Callable[[], object] = field(init=False, default=lambda: None)  # told: the index is there, and knows us
     id: str | None = field(init=False, default=None)
     trouble: str | None = field(init=False, default=None)
@@ -71,6 +73,7 @@ class Registrar(Service):
     _at_once: int = field(init=False, default=1)  # files in one request
     _count: int = field(init=False, default=0)  # of shared files, as the index heard it last
     _beat_due: float = field(init=False, default=0.0)  # when the next heartbeat is
+    _is_reporting: bool = field(init=False, default=True)  # the index listens to what we say of others
     _is_cleared: bool = field(init=False, default=False)  # what earlier runs left at the index is seen to
     _working: Deferred[None] | None = field(init=False, default=None)
     _resting: Deferred[None] | None = field(init=False, default=None)
@@ -190,6 +193,7 @@ class Registrar(Service):
         if is_new:
             self.log.info("registered with the index as {id}", id=welcome.id)
             self._notices.start_over()
+            self._is_reporting = True
             self.on_welcome()
 
     async def _beat(self, owner: str) -> None:
@@ -200,6 +204,20 @@ class Registrar(Service):
             await self._join()
         else:
             self._beat_due = self._clock.seconds() + self._pace.heartbeat
+            await self._report(owner)
+
+    async def _report(self, owner: str) -> None:
+        served = self._observations.take() if self._is_reporting else []
+        if not served:
+            return
+        try:
+            await self._listing.report(owner, served)
+        except IndexUnreachable:
+            self._observations.give_back(served)
+            raise
+        except IndexRefused as error:
+            self.log.debug("the index does not want reports: {error}", error=error)
+            self._is_reporting = False
 
     async def _offer(self, owner: str, file: SharedFile) -> None:
         self._notices.offering(file, owner)

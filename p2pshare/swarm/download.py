@@ -48,7 +48,7 @@ class Store(Seam):
 class DownloadListener(Seam):
     """The swarm, told what came of it."""
 
-    def piece_verified(self, piece: int) -> None:
+    def piece_verified(self, piece: int, sources: Collection[RemotePeer]) -> None:
         """A piece is right and on disk."""
 
     def piece_spoiled(self, piece: int, guilty: Collection[RemotePeer]) -> None:
@@ -229,9 +229,10 @@ class Download:
 
     def _sealed(self, sealed: Sealed, piece: int) -> None:
         if sealed.ok:
-            guilty = self._blame.passed(piece, sealed.digests, self._ledger.owners(piece))
+            owners = self._ledger.owners(piece)
+            guilty = self._blame.passed(piece, sealed.digests, owners)
             self._ledger.verified(piece)
-            self._listener.piece_verified(piece)
+            self._listener.piece_verified(piece, {owner for owner in owners if owner is not None})
             if guilty:
                 self._condemn(piece, guilty)
             return

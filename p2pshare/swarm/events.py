@@ -34,9 +34,10 @@ class StateChanged:
 
 @frozen
 class PieceVerified:
-    """A piece was hashed right, is on disk, and was announced to every peer."""
+    """A piece was hashed right, is on disk, and was announced to every peer; ``sources`` are the ids of who sent it."""
 
     index: int
+    sources: frozenset[bytes] = frozenset()
 
 
 @frozen
@@ -58,10 +59,15 @@ class Completed:
 
 @frozen
 class PieceSpoiled:
-    """A piece's hash was wrong: it is fetched again. ``guilty`` names the addresses that were banned for it."""
+    """
+    A piece's hash was wrong: it is fetched again.
+
+    ``guilty`` names the addresses that were banned for it, ``culprits`` the peer ids of those.
+    """
 
     index: int
     guilty: tuple[str, ...]
+    culprits: frozenset[bytes] = frozenset()
 
 
 Event = StateChanged | PieceVerified | PieceLost | Completed | PieceSpoiled

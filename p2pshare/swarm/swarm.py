@@ -316,11 +316,11 @@ class Swarm(Service):
 
     # What the download tells
 
-    def piece_verified(self, piece: int) -> None:
+    def piece_verified(self, piece: int, sources: Collection[RemotePeer]) -> None:
         """A piece is right and on disk: tell everyone."""
         self.trouble.verified(piece)
         self.interest.verified(piece)
-        self._emit(PieceVerified(piece))
+        self._emit(PieceVerified(piece, _ids(sources)))
         if self.store.is_complete and self.state is State.DOWNLOADING:
             self.go_on()
 
@@ -328,7 +328,7 @@ class Swarm(Service):
         """A piece was wrong: have nothing more to do with whoever sent the bad blocks."""
         for remote in guilty:
             self.meeting.ban(remote, f"it sent bad data for piece {piece}")
-        self._emit(PieceSpoiled(piece, tuple(str(remote.address) for remote in guilty)))
+        self._emit(PieceSpoiled(piece, tuple(str(remote.address) for remote in guilty), _ids(guilty)))
 
     def storage_failed(self, error: StorageError) -> None:
         """The disk refused: stop fetching, keep serving what is verified."""
@@ -365,3 +365,7 @@ class Swarm(Service):
         for member in list(self.members.values()):
             self._part_from_seed(member)
         self._emit(Completed())
+
+
+def _ids(remotes: Collection[RemotePeer]) -> frozenset[bytes]:
+    return frozenset(remote.peer_id for remote in remotes)

@@ -122,7 +122,7 @@ class TransferTestCase(SynchronousTestCase):
         for piece in pieces:
             put_piece(self.swarm.store, CONTENT, piece)
             self.successResultOf(self.swarm.store.seal(piece))
-            self.swarm.piece_verified(piece)
+            self.swarm.piece_verified(piece, ())
         self.reactor.advance(0)
 
     def lose(self, piece: int) -> None:

@@ -16,6 +16,10 @@ class NodesTests(IndexTestCase):
         """Have a node register."""
         return self.successResultOf(self.catalogue.nodes.register(node_claim(node_id, *args, **said)))
 
+    def report(self, reporter: str, wire_peer_id: str, change: int) -> bool:
+        """Let a node say something of another one."""
+        return self.successResultOf(self.catalogue.nodes.report(reporter, {wire_peer_id: change}))
+
     def get(self, node_id: str) -> Node:
         """Look up a node that is known."""
         node = self.successResultOf(self.catalogue.nodes.get(node_id))
@@ -71,8 +75,9 @@ class NodesTests(IndexTestCase):
 
     def test_registers_again(self) -> None:
         """News about a node replace what was known; its reputation and its first day stay."""
-        self.register("ann", region="eu")
-        self.successResultOf(self.catalogue.nodes.add_reputation("ann", 5))
+        self.register("ann", region="eu", wire_peer_id="-XX0001-000000000001")
+        self.register("bob", port=9003)
+        self.report("bob", "-XX0001-000000000001", 5)
         self.clock.advance(10)
         node = self.register("ann", port=9002, region="us")
         self.assertEqual((node.port, node.region, node.reputation), (9002, "us", 5))
@@ -103,10 +108,10 @@ class NodesTests(IndexTestCase):
         self.assertEqual(set(self.online()), {made, other.id})
 
     def test_s2_3_unknown(self) -> None:
-        """A heartbeat or a judgement of somebody unknown fires with None."""
+        """A heartbeat of somebody unknown fires with None, and what it says of others is not taken."""
         self.assertIsNone(self.successResultOf(self.catalogue.nodes.heard_from("who")))
         self.assertIsNone(self.successResultOf(self.catalogue.nodes.get("who")))
-        self.assertIsNone(self.successResultOf(self.catalogue.nodes.add_reputation("who", 1)))
+        self.assertFalse(self.report("who", "-XX0001-000000000001", 1))
 
     def test_s2_4_silent(self) -> None:
         """After two minutes of silence, and not before, a node is offline; a heartbeat brings it back."""
@@ -134,11 +139,15 @@ class NodesTests(IndexTestCase):
         self.assertEqual([(node.id, node.online) for node in listed], [("c", True), ("b", False), ("a", False)])
 
     def test_s2_18_reputation(self) -> None:
-        """Reputation is 0 at first, and moves both ways."""
-        self.assertEqual(self.register().reputation, 0)
-        for change, expected in ((3, 3), (-5, -2)):
-            node = self.successResultOf(self.catalogue.nodes.add_reputation("ann", change))
-            self.assertEqual(node is not None and node.reputation, expected)
+        """Reputation is 0 at first, and moves both ways, by what other nodes say and not by what it says itself."""
+        peer_id = "-XX0001-000000000001"
+        self.assertEqual(self.register("ann", wire_peer_id=peer_id).reputation, 0)
+        self.register("bob", port=9002, wire_peer_id="-XX0001-000000000002")
+        for reporter, change, expected in (("bob", 3, 3), ("bob", -5, -2), ("ann", 100, -2)):
+            self.assertTrue(self.report(reporter, peer_id, change))
+            self.assertEqual(self.get("ann").reputation, expected)
+        self.assertTrue(self.report("bob", "-XX0001-nobody-we-know", 7))
+        self.assertEqual([node.reputation for node in self.successResultOf(self.catalogue.nodes.all())], [-2, 0])
 
     def test_an_announce_is_a_sign_of_life(self) -> None:
         """A node that announces under its peer_id is there, also without heartbeats."""

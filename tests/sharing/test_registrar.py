@@ -19,7 +19,8 @@ from p2pshare.metainfo import parse
 from p2pshare.sharing.digest import Digest
 from p2pshare.sharing.library import Event, FileAdded, FileChanged, FileRemoved, Listener
 from p2pshare.sharing.listing import Listing, Presence
-from p2pshare.sharing.registrar import LAST_WORD, Registrar
+from p2pshare.sharing.observations import Observations, Served
+from p2pshare.sharing.registrar import LAST_WORD, Pace, Registrar
 from p2pshare.sharing.shelf import SharedFile
 from p2pshare.sharing.told import Told
 from p2pshare.sharing.torrents import info_hash_of
@@ -27,7 +28,7 @@ from p2pshare.sharing.walk import Stamp
 from tests.sharing.indexes import FakeIndex
 
 REGISTER, HEARTBEAT = "/api/v1/peers/register", "/api/v1/peers/heartbeat"
-GOODBYE = "/api/v1/peers/offline"
+GOODBYE, REPORT = "/api/v1/peers/offline", "/api/v1/peers/report"
 OFFER, OFFER_ALL, WITHDRAW = "/api/v1/files/register", "/api/v1/files/register_all", "/api/v1/files/unregister"
 
 
@@ -100,6 +101,60 @@ class RegistrarCase(SynchronousTestCase):
     def heard(self, path: str) -> list[Any]:
         """What the index was told at a path."""
         return [body for _, asked, body in self.index.asked if asked == path]
+
+
+class ReportTests(RegistrarCase):
+    """What the index hears of others."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.presence = evolve(self.presence, wire_peer_id=b"w" * 20)
+        self.observations = Observations()
+
+    def start(self, told: Told | None = None) -> Registrar:
+        """Begin to tell the index, of others, too."""
+        listing = Listing(self.index, self.presence)
+        registrar = Registrar(listing, self.library, self.clock, told, Pace(), self.observations)
+        registrar.startService()
+        self.addCleanup(lambda: registrar.running and registrar.stopService())
+        return registrar
+
+    def observe(self, peer: bytes = b"p" * 20) -> None:
+        """See a peer serve a piece."""
+        self.observations.give_back([Served(peer, 1, 0)])
+
+    def test_told_after_a_heartbeat(self) -> None:
+        """The index hears which id we have in swarms, and with a heartbeat what others have served, once."""
+        self.start()
+        self.observe()
+        self.run_for(29)
+        self.assertEqual(self.heard(REPORT), [])
+        self.run_for(61)
+        self.assertEqual(self.heard(REGISTER)[0]["wire_peer_id"], (b"w" * 20).hex())
+        self.assertEqual(self.index.times(REPORT), [30.0])
+
+    def test_later(self) -> None:
+        """What could not be told is told when the index is there again."""
+        self.start()
+        self.run_for(29)
+        self.observe()
+        self.index.refusals[REPORT] = IndexRefused("too much to do", 503)
+        self.run_for(30)
+        del self.index.refusals[REPORT]
+        self.run_for(31)
+        self.assertEqual(len(self.observations.take()), 0)
+        self.assertEqual(self.said, ["the index: too much to do; trying again every 10 s"])
+
+    def test_not_wanted(self) -> None:
+        """An index that does not know reports is not asked again; all else goes on, without a word."""
+        self.index.refusals[REPORT] = IndexRefused("not found", 404)
+        registrar = self.start()
+        for _ in range(3):
+            self.observe()
+            self.run_for(30)
+        self.assertEqual(len(self.heard(REPORT)), 1)
+        self.assertGreaterEqual(len(self.heard(HEARTBEAT)), 2)
+        self.assertEqual((registrar.trouble, self.said), (None, []))
 
 
 class S2RegistrationTests(RegistrarCase):

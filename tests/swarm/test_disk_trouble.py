@@ -104,7 +104,9 @@ class LostPieceTests(SwarmTestCase):
         self.store.lost.clear()
         self.assertEqual(sorted(self.feed(seed)), blocks_of(3))
         self.assertEqual(self.store.content, CONTENT)
-        self.assertEqual(self.events, [PieceVerified(3), StateChanged(State.SEEDING), Completed()])
+        self.assertEqual(
+            self.events, [PieceVerified(3, frozenset({seed.peer_id})), StateChanged(State.SEEDING), Completed()]
+        )
         self.assert_served(leech, 3)
 
     def test_f93_rest_of_the_piece(self) -> None:

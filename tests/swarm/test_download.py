@@ -81,7 +81,7 @@ class ReceivingTests(SwarmTestCase):
         liar.say(*map(bad_piece_of, liar.hear_about(messages.Request)[:1]), *map(piece_of, blocks_of(7)[1:]))
         self.assertNotIn(7, self.store.have)
         self.assertEqual(witness.hear(), [])
-        self.assertEqual(self.events, [PieceSpoiled(7, ("10.1.0.1:50000",))])
+        self.assertEqual(self.events, [PieceSpoiled(7, ("10.1.0.1:50000",), frozenset({liar.peer_id}))])
         good = self.meet_seed()
         self.assertEqual(self.feed(good), blocks_of(7))
         self.assertEqual(self.store.content, CONTENT)

@@ -27,6 +27,7 @@ port = {port}
 folder = "{folder}/shared"
 index = "{index}"
 retry = 1.0
+heartbeat = 1.0
 """
 _OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 

@@ -176,6 +176,13 @@ class ControlTests(NodeTestCase):
         self.assertEqual((node.shared / "notes.txt").read_bytes(), b"hello")
         self.index.has("notes.txt")
 
+    def reputation(self, node: NodeProcess) -> int:
+        """What the index thinks of a node."""
+        own = node.ask("/api/v1/info")["id"]
+        (reputation,) = (peer["reputation"] for peer in self.index.ask("/api/v1/peers") if peer["id"] == own)
+        assert isinstance(reputation, int)
+        return reputation
+
     def test_torrents(self) -> None:
         """A torrent added over HTTP is fetched, can be paused, checked and resumed, and is there after a restart."""
         self.index.start()
@@ -193,6 +200,8 @@ class ControlTests(NodeTestCase):
 
         wait_until(lambda: state() == "seeding", "it is fetched")
         self.assertEqual((self.top / "b" / "data" / "disk.img").read_bytes(), CONTENT)
+        wait_until(lambda: self.reputation(giver) > 0, "the index has heard who served well")
+        self.assertEqual(self.reputation(taker), 0)
         self.assertEqual(fetch(f"{taker.url}{one}/pause", "POST", b"")[0], 200)
         self.assertEqual(state(), "paused")
         self.assertEqual(fetch(f"{taker.url}{one}/resume", "POST", b"")[0], 200)
