@@ -74,8 +74,7 @@ def _read(
     is_stopped: Callable[[], bool],
     on_bytes: Callable[[int], object],
 ) -> None:
-    # One is being filled, one waits, one is hashed by the other thread.
-    buffers = [memoryview(bytearray(min(BUFFER, size) or 1)) for _ in range(3 if size >= LARGE else 1)]
+    buffers = _buffers.large() if size >= LARGE else _buffers.small
     position = turn = 0
     while position < size:
         if is_stopped():
@@ -105,8 +104,13 @@ class _Pieces:
         self._missing = self._length
 
     def update(self, data: memoryview) -> None:
-        at = 0
-        while at < len(data):
+        at, length, end = 0, self._length, len(data)
+        if self._missing == length:  # as when all of a small file is there: as little between two pieces as can be
+            done, sha1 = self._done, hashlib.sha1
+            while at + length <= end:
+                done.append(sha1(data[at : at + length]).digest())
+                at += length
+        while at < end:
             part = data[at : at + self._missing]
             self._piece.update(part)
             at += len(part)
@@ -122,6 +126,20 @@ class _Pieces:
     def _finish(self) -> None:
         self._done.append(self._piece.digest())
         self._piece, self._missing = hashlib.sha1(), self._length
+
+
+class _Buffers(threading.local):
+    """What a thread reads into: the same memory each time, for new one costs more than a small file's bytes."""
+
+    def __init__(self) -> None:
+        self.small = [memoryview(bytearray(BUFFER))]
+
+    def large(self) -> list[memoryview]:
+        """Give three: one is being filled, one waits, one is hashed by the other thread."""
+        return [*self.small, memoryview(bytearray(BUFFER)), memoryview(bytearray(BUFFER))]
+
+
+_buffers = _Buffers()
 
 
 class _Beside:

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 from attrs import define, evolve, field, frozen
 from twisted.application.service import Service
-from twisted.internet.defer import Deferred, DeferredList
+from twisted.internet.defer import Deferred, DeferredList, succeed
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.logger import Logger
 
@@ -224,10 +224,13 @@ class Library(Service):
         await DeferredList([Deferred.fromCoroutine(self._read_some(fresh)) for _ in range(readers)], consumeErrors=True)
 
     async def _read_some(self, fresh: deque[tuple[str, Stamp]]) -> None:
+        keeping: Deferred[None] = succeed(None)  # of the batch before, while this one is read
         while self.running and fresh:
             batch = _take_batch(fresh)
             digests = await self._read(partial(_digest_all, self.folder, batch, lambda: not self.running))
-            await self._take_in(dict(zip(batch, digests, strict=True)))
+            await keeping
+            keeping = Deferred.fromCoroutine(self._take_in(dict(zip(batch, digests, strict=True))))
+        await keeping
 
     async def _take_in(self, digests: Mapping[str, Digest | str]) -> None:
         fresh = []
