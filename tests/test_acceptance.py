@@ -52,3 +52,8 @@ class AcceptanceTests(SynchronousTestCase):
                 if not (ROOT / path).is_file() or name not in names_in(ROOT / path) or not name.startswith(prefix):
                     wrong.append(f"{row}: {test}")
         self.assertEqual(wrong, [])
+
+    def test_named_once(self) -> None:
+        """No test is named twice."""
+        twice = [test for tests in self.rows.values() for test in set(tests) if tests.count(test) > 1]
+        self.assertEqual(twice, [])
