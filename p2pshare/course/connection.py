@@ -14,8 +14,10 @@ from zope.interface import implementer
 
 from p2pshare.addresses import Address
 from p2pshare.errors import RemoteWireError
+from p2pshare.peer.holds import Holds
 from p2pshare.peer.limiter import Allowance
 from p2pshare.peer.outbox import FRAMING, Block, BlockSource, Outbox
+from p2pshare.peer.promises import Promises
 from p2pshare.wire import course
 from p2pshare.wire.messages import Message, Request
 from p2pshare.wire.session import WireSession
@@ -56,7 +58,7 @@ class ConnectionListener(Seam):
 
 @implementer(IPushProducer)
 @define(eq=False)
-class NeighborConnection(Protocol):
+class NeighborConnection(Holds, Promises, Protocol):
     """
     Carries bytes between one transport and one WireSession; decides nothing. It is a swarm's Link.
 
@@ -155,45 +157,10 @@ class NeighborConnection(Protocol):
                 return
         self.transport.write(data)
 
-    def promise(self, block: Block) -> None:
-        """Queue a piece for upload; :meth:`pump` starts sending."""
-        if self._outbox is not None:
-            self._outbox.add(block)
-
     def pump(self) -> None:
         """Send promised pieces as far as the transport takes them."""
         if self._outbox is not None and self._closing is None:
             self._outbox.pump()
-
-    @property
-    def promised(self) -> int:
-        """How many pieces wait to be sent."""
-        return len(self._outbox) if self._outbox is not None else 0
-
-    def take_back(self, block: Block) -> bool:
-        """Drop one promised piece; False when it is not waiting any more."""
-        return self._outbox is not None and self._outbox.cancel(block)
-
-    def take_back_piece(self, piece: int) -> list[Block]:
-        """Drop the promise of one piece and name it."""
-        return self._outbox.cancel_piece(piece) if self._outbox is not None else []
-
-    def take_back_all(self) -> list[Block]:
-        """Drop every promised piece and name them."""
-        return self._outbox.clear() if self._outbox is not None else []
-
-    def hold(self, why: str) -> None:
-        """Stop reading until :meth:`release` was called for every reason given."""
-        if not self._holds and self._closing is None:
-            self.transport.pauseProducing()
-        self._holds.add(why)
-
-    def release(self, why: str) -> None:
-        """Take one reason to stop reading back."""
-        if why in self._holds:
-            self._holds.remove(why)
-            if not self._holds and self._closing is None:
-                self.transport.resumeProducing()
 
     def expect_blocks(self, coming: bool) -> None:
         """Reads stay as they are: a piece is one message."""

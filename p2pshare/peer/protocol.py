@@ -18,10 +18,12 @@ from zope.interface import implementer
 from p2pshare.addresses import Address
 from p2pshare.errors import RemoteWireError
 from p2pshare.peer.greeting import Greeting
+from p2pshare.peer.holds import Holds
 from p2pshare.peer.limiter import Allowance
 from p2pshare.peer.limits import Commons
 from p2pshare.peer.outbox import Block, BlockSource, Outbox
 from p2pshare.peer.patience import COMPLAINTS, Patience
+from p2pshare.peer.promises import Promises
 from p2pshare.peer.speech import Speech
 from p2pshare.peer.unsent import Backlog
 from p2pshare.wire import bep3, messages
@@ -75,7 +77,7 @@ Route = Callable[[bep3.Handshake], "PeerListener | Deferred[Any] | None"]  # a D
 
 @implementer(IPullProducer)
 @define(eq=False)
-class PeerProtocol(Protocol):
+class PeerProtocol(Holds, Promises, Protocol):
     """
     Carries bytes between one transport and one WireSession; decides nothing.
 
@@ -189,47 +191,15 @@ class PeerProtocol(Protocol):
         if self._wire is not None and self._closing is None:
             self._speech.say(self._wire.encode_blocks(messages.Request, blocks))
 
-    def promise(self, block: Block) -> None:
-        """Queue a block for upload; :meth:`pump` starts sending."""
-        if self._outbox is not None:
-            self._outbox.add(block)
-
     def pump(self) -> None:
         """Send promised blocks as far as the transport takes them; what was said before them goes first."""
         if self._outbox is not None and self._closing is None:
             self._speech.flush()
             self._outbox.pump()
 
-    @property
-    def promised(self) -> int:
-        """How many blocks wait to be sent."""
-        return len(self._outbox) if self._outbox is not None else 0
-
-    def take_back(self, block: Block) -> bool:
-        """Drop one promised block; False when it is not waiting any more."""
-        return self._outbox is not None and self._outbox.cancel(block)
-
-    def take_back_piece(self, piece: int) -> list[Block]:
-        """Drop the promised blocks of one piece and name them."""
-        return self._outbox.cancel_piece(piece) if self._outbox is not None else []
-
-    def take_back_all(self) -> list[Block]:
-        """Drop every promised block and name them."""
-        return self._outbox.clear() if self._outbox is not None else []
-
-    def hold(self, why: str) -> None:
-        """Stop reading until :meth:`release` was called for every reason given."""
-        if not self._holds and self._closing is None:
-            self.transport.pauseProducing()
-        self._holds.add(why)
-
-    def release(self, why: str) -> None:
-        """Take one reason to stop reading back."""
-        if why in self._holds:
-            self._holds.remove(why)
-            if not self._holds and self._closing is None:
-                self._patience.excuse(self._clock.seconds())
-                self.transport.resumeProducing()
+    def _read_again(self) -> None:
+        self._patience.excuse(self._clock.seconds())
+        super()._read_again()
 
     def tick(self) -> None:
         """Check the connection's deadlines and keep it alive; called about once a second."""

@@ -16,6 +16,7 @@ from zope.interface import implementer
 
 from p2pshare.addresses import Address
 from p2pshare.errors import RemoteWireError
+from p2pshare.peer.holds import Holds
 from p2pshare.swarm.member import Block
 from p2pshare.textswarm.asking import Answer, Asking, Got
 from p2pshare.textswarm.identity import Greeting
@@ -47,7 +48,7 @@ class Door(Seam):
 
 @implementer(IPushProducer)
 @define(eq=False)
-class TextConnection(Protocol):
+class TextConnection(Holds, Protocol):
     """Carries lines and pieces between one transport and one swarm; decides nothing. It is a swarm's Link."""
 
     _door: Door
@@ -286,19 +287,6 @@ class TextConnection(Protocol):
         taken = [each for each in self._answers if each is not None and fits(each)]
         self._answers = deque(each for each in self._answers if each is None or not fits(each))
         return taken
-
-    def hold(self, why: str) -> None:
-        """Stop reading."""
-        if not self._holds and self._closing is None:
-            self.transport.pauseProducing()
-        self._holds.add(why)
-
-    def release(self, why: str) -> None:
-        """Read again, when no other reason holds."""
-        if why in self._holds:
-            self._holds.remove(why)
-            if not self._holds and self._closing is None:
-                self.transport.resumeProducing()
 
     def expect_blocks(self, coming: bool) -> None:
         """Reads stay as they are: pieces are small."""
