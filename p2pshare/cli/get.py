@@ -16,17 +16,17 @@ from twisted.internet.defer import Deferred
 from p2pshare.addresses import Address
 from p2pshare.cli.asking import Service, answered, chosen_index, index_option
 from p2pshare.cli.attempt import NobodyThere, attempt
-from p2pshare.cli.download import PeerAddress, SeedUntil
+from p2pshare.cli.download_options import download_options
 from p2pshare.cli.exits import Ended, ExitCode
 from p2pshare.cli.file_agent import file_agent
 from p2pshare.cli.foreign_torrent import without_ways_home
 from p2pshare.cli.found import FoundFile
 from p2pshare.cli.leaving import STOP_WITHIN, leave_within
 from p2pshare.cli.notices import notes, show_warnings
-from p2pshare.cli.options import Seconds, Tiers, examples, json_option, quiet_option
+from p2pshare.cli.options import Tiers, examples, json_option, quiet_option
 from p2pshare.cli.owner_download import HTTPSnapshot, OwnerDownload
 from p2pshare.cli.part_file import PartFile, sha256_of
-from p2pshare.cli.peer_options import open_session, peer_options, strategy_options, tell_about, with_trackers
+from p2pshare.cli.peer_options import open_session, peer_options, tell_about, with_trackers
 from p2pshare.cli.progress import Mode, Progress, make_progress, mode
 from p2pshare.cli.rest_tracker import with_announce_urls
 from p2pshare.cli.running import run
@@ -59,25 +59,9 @@ _HTTP_OK = 200
     ),
 )
 @click.argument("wanted", metavar="ID|NAME|HASH|TORRENT|URL")
-@click.option(
-    "-o", "-d", "--output", "folder", type=click.Path(file_okay=False), default=".", help="Folder to put it in."
-)
 @index_option
-@click.option("--peer", "peers", type=PeerAddress(), multiple=True, help="A peer to ask besides those of the trackers.")
-@click.option(
-    "--seed-until",
-    "goal",
-    type=SeedUntil(),
-    metavar="WHEN",
-    default="none",
-    show_default=True,
-    help="Go on seeding a torrent when complete: none, forever, ratio=R or time=T.",
-)
-@click.option(
-    "--timeout", type=Seconds(), default="60", show_default=True, help="Give up after so long without anything new."
-)
+@download_options
 @peer_options
-@strategy_options
 @json_option("Write progress as JSON lines.")
 @quiet_option
 @click.pass_context

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from random import Random
 from typing import Any, TypeVar
 
@@ -18,8 +18,6 @@ from p2pshare.client.session import Session
 from p2pshare.client.settings import PeerSettings
 from p2pshare.daemons.clock import make_monotonic
 from p2pshare.metainfo import Metainfo
-from p2pshare.policy.rankings import RANKINGS
-from p2pshare.policy.strategies import STRATEGIES
 from p2pshare.settings import override
 
 _FASTEST = 1 << 40  # bytes/second: beyond any network
@@ -71,21 +69,6 @@ def peer_options(command: _Command) -> _Command:
     ):
         command = option(command)
     return command
-
-
-def strategy_options(command: _Command) -> _Command:
-    """Add the options that say whom a download serves and what it gets next."""
-    for name, ours, what in (
-        ("--choker", RANKINGS, "Who is served first"),
-        ("--picker", STRATEGIES, "What to get first"),
-    ):
-        command = click.option(name, metavar="NAME", help=f"{what}: {_offered(ours)}.")(command)
-    return command
-
-
-def _offered(ours: Iterable[str]) -> str:
-    first, *others = ours
-    return f"{', '.join([f'{first} (default)', *others])}, or one that is installed"
 
 
 def with_trackers(ctx: click.Context, content: Metainfo, own: Tiers) -> Metainfo:

@@ -9,7 +9,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from p2pshare.addresses import Address
 from p2pshare.cli import download
-from p2pshare.cli.download import PeerAddress, SeedUntil
+from p2pshare.cli.download_options import PeerAddress, SeedUntil
 from p2pshare.cli.exits import ABOUT, ExitCode
 from p2pshare.cli.options import Defaults
 from p2pshare.cli.peer_options import OwnAddress, Rate, tell_about, with_trackers
