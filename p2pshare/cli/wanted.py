@@ -22,7 +22,8 @@ from p2pshare.rates import format_size
 INFO_HASH = re.compile(r"[0-9a-fA-F]{40}")
 SHA256 = re.compile(r"[0-9a-fA-F]{64}")
 _ID = re.compile(r"[0-9a-f]{16}|file_[0-9A-Za-z_-]{1,64}")
-_NOT_FOUND = 404
+_NOT_FOUND, _NO_SUCH_METHOD = 404, 405
+_UNKNOWN_ID = "File not found"  # what an index says that can look ids up
 _PAGE = 1000  # files
 _MOST_PAGES = 100
 _MOST_NAMED = 20  # candidates
@@ -49,9 +50,9 @@ async def find(index: Service, text: str) -> Wanted:
             return Wanted(await _shared_as(index, torrent.name, lambda file: file.info_hash == info_hash), torrent)
     file = None
     if SHA256.fullmatch(text):
-        file = await _first(index, lambda file: file.hash.lower() == text.lower())
+        file = await _of_hash(index, text.lower())
     elif _ID.fullmatch(text):
-        file = await _first(index, lambda file: file.id == text)
+        file = await _of_id(index, text)
     if file is None:
         file = await _named(index, text)
     return Wanted(file, None if not file.info_hash else await torrent_of(index, file.info_hash))
@@ -115,8 +116,28 @@ async def _shared_as(index: Service, name: str, fits: Callable[[FoundFile], bool
     return next(filter(fits, (as_file(each, index) for each in raw)), None)
 
 
+async def _of_hash(index: Service, sha256: str) -> FoundFile | None:
+    """Find a content, preferably where it has a torrent, too."""
+    raw, _ = await search(index, {"hash": sha256, "limit": _PAGE})
+    files = [as_file(each, index) for each in raw]
+    fits = [file for file in files if file.hash.lower() == sha256]
+    if files and not fits:  # an index that does not search by hashes gives anything
+        return await _first(index, lambda file: file.hash.lower() == sha256)
+    return next((file for file in fits if file.info_hash), fits[0] if fits else None)
+
+
+async def _of_id(index: Service, file_id: str) -> FoundFile | None:
+    try:
+        found = as_file(await index.ask("GET", f"{FILES}/{file_id}"), index)
+    except IndexRefused as error:
+        if error.status not in (_NOT_FOUND, _NO_SUCH_METHOD):
+            raise
+        return None if _UNKNOWN_ID in str(error) else await _first(index, lambda file: file.id == file_id)
+    return found if found.id == file_id else None
+
+
 async def _first(index: Service, fits: Callable[[FoundFile], bool]) -> FoundFile | None:
-    """Look through the files, the newest first: an index has no search by ids."""
+    """Look through all files, the newest first: not every index has another way."""
     for page in range(_MOST_PAGES):
         reply = await index.ask("GET", FILES, query={"limit": _PAGE, "offset": page * _PAGE})
         raw = read(reply or [], list[dict[str, Any]], index, "list of files")

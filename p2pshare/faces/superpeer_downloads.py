@@ -56,8 +56,9 @@ class DownloadFace:
         place = self._served_by(share) or await self._served_by_others(share)
         if place is None:
             raise Refused(503, "nobody who shares this file is online", (_RETRY,))
-        self._shares.count_download(share.id)
-        self._news.stats_changed()
+        if not call.is_head:
+            self._shares.count_download(share.id)
+            self._news.stats_changed()
         return redirect(place)
 
     async def _served_by_others(self, share: Share) -> str | None:

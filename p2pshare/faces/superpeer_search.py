@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from attrs import define, field, frozen
 
-from p2pshare.faces.superpeer_files import FileInfo
+from p2pshare.faces.superpeer_files import FILE_NOT_FOUND, FileInfo
 from p2pshare.index.checks import LARGEST
 from p2pshare.index.search import LONGEST_PAGE, PAGE, SearchQuery, Sort
 from p2pshare.index.shares import Shares
 from p2pshare.web.paths import Access
+from p2pshare.web.replies import Refused
 from p2pshare.web.routes import Call, Route
 
 
@@ -43,6 +44,7 @@ class FileQuery:
     category: str = ""
     tags: list[str] = field(factory=list)
     owner: str = ""
+    hash: str = ""  # SHA-256 of the content
     min_size: int | None = None
     max_size: int | None = None
     online: bool | None = None  # whether the owner is
@@ -72,6 +74,16 @@ class SearchFace:
             ),
             Route(
                 "GET",
+                "/api/v1/files/{file_id}",
+                self.one_file,
+                "Look up a file",
+                access=Access.SAME,
+                reply=FileInfo,
+                refusals={404: FILE_NOT_FOUND},
+                group="Files",
+            ),
+            Route(
+                "GET",
                 "/api/v1/files/search",
                 self.search,
                 "Search files",
@@ -88,6 +100,13 @@ class SearchFace:
         found = await self._shares.search(SearchQuery(limit=min(limit, LONGEST_PAGE), offset=offset))
         return tuple(map(FileInfo.of, found.shares))
 
+    async def one_file(self, call: Call[None, None]) -> FileInfo:
+        """By its id here."""
+        share = await self._shares.get(call.params["file_id"])
+        if share is None:
+            raise Refused(404, FILE_NOT_FOUND)
+        return FileInfo.of(share)
+
     async def search(self, call: Call[FileQuery, None]) -> FilesFound:
         """Words are found inside other words too; capitals and accents make no difference."""
         query = call.query
@@ -97,6 +116,7 @@ class SearchFace:
                 category=query.category or None,
                 tags=tuple(tag for tag in query.tags if tag),
                 owner=query.owner or None,
+                hash=query.hash or None,
                 min_size=query.min_size,
                 max_size=query.max_size,
                 online=query.online,

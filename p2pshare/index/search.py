@@ -12,8 +12,8 @@ from attrs import field, frozen
 from sqlalchemy import ColumnElement, Connection, Select, func, select
 
 from p2pshare.index import checks, sqlite
-from p2pshare.index.records import Share
-from p2pshare.index.schema import node, share, share_tag
+from p2pshare.index.records import Scheme, Share
+from p2pshare.index.schema import content_key, node, share, share_tag
 from p2pshare.index.share_rows import load_shares
 from p2pshare.index.words import fold, words
 
@@ -50,6 +50,7 @@ class SearchQuery:
     category: str | None = None
     tags: tuple[str, ...] = ()
     owner: str | None = None
+    hash: str | None = None  # SHA-256 of the content
     min_size: int | None = None
     max_size: int | None = None
     online: bool | None = None
@@ -174,6 +175,11 @@ def _conditions(query: SearchQuery) -> list[_Condition]:
     for column, value in ((share.c.category, query.category), (share.c.owner, query.owner)):
         if value is not None:
             conditions.append(_Condition(column, partial(eq, value), True))
+    if query.hash is not None:
+        same = select(content_key.c.content_id).where(
+            content_key.c.scheme == Scheme.SHA256.value, content_key.c.value == query.hash.lower()
+        )
+        conditions.append(_Condition(share.c.content_id, partial(_is_in, those=same), True))
     if query.min_size is not None:
         conditions.append(_Condition(share.c.size, partial(le, query.min_size), False))
     if query.max_size is not None:

@@ -94,6 +94,7 @@ class Exchange:
             upload=upload,
             host=request.getHeader("host") or "",
             accept=request.getHeader("accept") or "",
+            is_head=request.method == b"HEAD",
         )
 
     def _body(self) -> Any:

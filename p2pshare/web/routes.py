@@ -33,6 +33,7 @@ class Call(Generic[Query, Body]):
     upload: Upload | None = None
     host: str = ""  # by which the client calls us, with the port
     accept: str = ""
+    is_head: bool = False  # only the header of the answer is wanted
 
 
 @frozen

@@ -17,7 +17,7 @@ from p2pshare.cli import get
 from p2pshare.cli.attempt import NobodyThere
 from p2pshare.cli.exits import Ended, ExitCode
 from p2pshare.cli.wanted import find
-from p2pshare.errors import IndexUnreachable
+from p2pshare.errors import IndexRefused, IndexUnreachable
 from p2pshare.metainfo import Metainfo, parse
 from tests.cli.sample import content, objects, run, torrent_of
 from tests.cli.services import FakeService, a_file, run_now, serve
@@ -46,8 +46,16 @@ class IndexTestCase(SynchronousTestCase):
     def has(self, *files: dict[str, Any], torrents: tuple[Metainfo, ...] = ()) -> None:
         """Let it have these."""
         self.index.answers[SEARCH] = lambda query: {
-            "results": [file for file in files if all(word in file["filename"] for word in query["q"].split())]
+            "results": [
+                file
+                for file in files
+                if all(word in file["filename"] for word in query.get("q", "").split())
+                and query.get("hash", file["hash"]) == file["hash"]
+            ]
         }
+        unknown = IndexRefused("http://index.example:8000: File not found", 404)
+        self.index.answers |= {f"{FILES}/{name * 16}": unknown for name in "0123456789abcdef"}
+        self.index.answers |= {f"{FILES}/{file['id']}": file for file in files}
         self.index.answers[FILES] = lambda query: list(files)[query["offset"] :][: query["limit"]]
         for torrent in torrents:
             data = torrent_file(torrent.name, DATA, "http://t.example/announce")
@@ -97,10 +105,26 @@ class FindTests(IndexTestCase):
         self.has(song(), song(id="e" * 16, info_hash=IH), torrents=(TORRENT,))
         self.assertEqual(self.found("song.mp3"), ("e" * 16, "song.mp3"))
 
+    def test_asked_for_directly(self) -> None:
+        """The index is asked for an id or a hash, and not for all it has."""
+        self.has(song(info_hash=IH), torrents=(TORRENT,))
+        for text, path in (("00112233445566aa", f"{FILES}/00112233445566aa"), (SHA256, SEARCH)):
+            self.index.asked.clear()
+            self.found(text)
+            self.assertEqual(self.index.asked[0][1], path)
+            self.assertNotIn(FILES, [asked for _, asked, _ in self.index.asked])
+        self.index.asked.clear()
+        self.error("0" * 16)
+        self.assertNotIn(FILES, [asked for _, asked, _ in self.index.asked])
+
     def test_many_pages(self) -> None:
-        """An id is found beyond the first page of files, too."""
-        self.has(*(a_file(id=f"{n:016x}") for n in range(2500)))
-        self.assertEqual(self.found(f"{2400:016x}")[0], f"{2400:016x}")
+        """At an index that knows only lists, an id and a hash are found beyond the first page of files, too."""
+        files = [a_file(id=f"{n:016x}", hash=f"{n:064x}") for n in range(2500)]
+        self.has(*files)
+        del self.index.answers[f"{FILES}/{2400:016x}"]
+        self.index.answers[SEARCH] = {"results": files[:50]}
+        for text in (f"{2400:016x}", f"{2400:064x}"):
+            self.assertEqual(self.found(text)[0], f"{2400:016x}")
 
     def test_torrent_that_is_none(self) -> None:
         """A torrent that cannot be used is the index's fault."""

@@ -41,6 +41,12 @@ class DownloadTests(SuperpeerCase):
         self.assertEqual(self.sent_to(file_id, "/api/v1"), place)
         self.assertEqual(self.downloads(), ([2], 2))
 
+    def test_head(self) -> None:
+        """Who asks where it leads has not downloaded anything."""
+        self.register_peer()
+        reply = self.ask("HEAD", f"/download/{self.register_file()}")
+        self.assertEqual((reply.status, self.downloads()), (302, ([0], 0)))
+
     def test_s2_8_unknown(self) -> None:
         """What nobody registered is 404, and nothing is counted."""
         self.register_file()

@@ -116,6 +116,28 @@ class SearchTests(SuperpeerCase):
         self.assertEqual(reply.headers["x-content-type-options"], "nosniff")
 
 
+class OneFileTests(SuperpeerCase):
+    """Looking up what is known by its id or its content."""
+
+    def test_by_id(self) -> None:
+        """An id gives its file, as lists show it; another one is not found."""
+        file_id = self.register_file()
+        self.register_file(filename="b.mp3", hash="cd" * 32)
+        listed = {file["id"]: file for file in self.value_of("/api/v1/files")}
+        self.assertEqual(self.value_of(f"/api/v1/files/{file_id}"), listed[file_id])
+        self.refused(self.get("/api/v1/files/0123456789abcdef"), 404)
+
+    def test_by_hash(self) -> None:
+        """A hash finds all who share that content, in any case, beside whatever else is wanted."""
+        self.register_file(filename="a.mp3", hash="ab" * 32)
+        self.register_file(filename="b.mp3", hash="ab" * 32, owner="bob")
+        self.register_file(filename="c.mp3", hash="cd" * 32)
+        self.assertEqual(sorted(self.found(f"hash={'AB' * 32}")), ["a.mp3", "b.mp3"])
+        self.assertEqual(self.found(f"hash={'ab' * 32}&owner=bob"), ["b.mp3"])
+        self.assertEqual(self.found(f"hash={'00' * 32}"), [])
+        self.assertEqual(self.found("hash=nonsense"), [])
+
+
 class ListTests(SuperpeerCase):
     """All files."""
 
