@@ -77,7 +77,8 @@ class CourseService(Service):
             await self._workers.stop()
 
     def _over(self, _: object) -> None:
-        self.log.info("all peers have the file")
+        if self.running:  # else it was told to leave, and they need not
+            self.log.info("all peers have the file")
         self._end()
 
     def _failed(self, failure: Failure) -> None:

@@ -23,6 +23,7 @@ from p2pshare.discovery.address_policy import Zone
 from p2pshare.discovery.zoned_agent import zoned_agent
 from p2pshare.errors import P2PShareError, PortError
 from p2pshare.peer.first_bytes import SharedPort
+from p2pshare.storage.workers import Workers
 from p2pshare.textswarm.peer import TextPeer
 from p2pshare.textswarm.tracker import TrackerFace, tracker_url
 from p2pshare.web.spawn import Background
@@ -94,6 +95,7 @@ class TextSeeds(Service):
         self._random = random
         self._background = Background()
         self._peer: TextPeer | None = None
+        self._workers: Workers | None = None
 
     def startService(self) -> None:
         super().startService()
@@ -101,8 +103,9 @@ class TextSeeds(Service):
         pools = {zone: HTTPConnectionPool(self._reactor, persistent=False) for zone in Zone}
         ask = TrackerFace(self._tracker, zoned_agent(self._reactor, pools, None, bind), self._reactor).ask
         endpoints = SharedEndpoints(self._session, TEXT, self._reactor)
-        run = self._session.run_in_thread
-        self._peer = TextPeer(self._folder, ask, self._reactor, endpoints, self._random, run)
+        # Threads of our own: those of the session end when its torrents are closed, and we may have goodbyes to say.
+        self._workers = Workers(self._reactor, name="text")
+        self._peer = TextPeer(self._folder, ask, self._reactor, endpoints, self._random, self._workers.run)
         self._background.spawn(self._begin(self._peer), "sharing in text swarms")
 
     def stopService(self) -> Deferred[None]:
@@ -114,6 +117,8 @@ class TextSeeds(Service):
         await self._background.stop()
         if self._peer is not None:
             await self._peer.exit()
+        if self._workers is not None:
+            await self._workers.stop()
 
     async def _begin(self, peer: TextPeer) -> None:
         await peer.start(0)

@@ -174,7 +174,7 @@ class Options(DaemonOptions):
             ),
             text=override(
                 text,
-                seed=tuple(str(Path(file).absolute()) for file in (*text.seed, *self._texts)),
+                seed=tuple(dict.fromkeys(str(Path(file).absolute()) for file in (*text.seed, *self._texts))),
                 tracker=self["text-tracker"],
             ),
             data=str(Path(settings.data).absolute()),

@@ -40,8 +40,12 @@ class Nodes:
         return self._database.write(partial(_heard_from, public_id=node_id, now=self._now()))
 
     def left(self, node_id: str) -> Deferred[Node | None]:
-        """Take a node for offline that says goodbye; fires with None when it is unknown."""
-        return self._database.write(partial(_left, public_id=node_id))
+        """
+        Take a node for offline that says goodbye; fires with None when it is unknown.
+
+        What it announced before, and is still to be written down, does not bring it back.
+        """
+        return self._database.write(partial(_left, public_id=node_id, now=self._now()))
 
     def drop_silent(self, limit: float) -> Deferred[list[Node]]:
         """Take nodes for offline that were silent for more than ``limit`` seconds; fires with those."""
@@ -114,8 +118,8 @@ def _heard_from(connection: Connection, public_id: str, now: float) -> Node | No
     return _get(connection, public_id)
 
 
-def _left(connection: Connection, public_id: str) -> Node | None:
-    connection.execute(update(node).where(node.c.public_id == public_id).values(online=False))
+def _left(connection: Connection, public_id: str, now: float) -> Node | None:
+    connection.execute(update(node).where(node.c.public_id == public_id).values(online=False, last_seen=now))
     return _get(connection, public_id)
 
 

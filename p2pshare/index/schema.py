@@ -106,6 +106,7 @@ share_name = Table(
     _id(),  # the largest of a share is its latest
     _refers("share_id", "share.id"),
     _required("name", Text),
+    _required("owner", Text),  # that of the share
 )
 
 share_tag = Table(

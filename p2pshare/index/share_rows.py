@@ -46,8 +46,8 @@ _OTHERS_OF_THAT_NAME = (
     select(share.c.id)
     .join(share_name, share_name.c.share_id == share.c.id)
     .where(
+        share_name.c.owner == bindparam("of_owner"),
         share_name.c.name == bindparam("of_name"),
-        sqlite.unindexed(share.c.owner) == bindparam("of_owner"),  # who may have a hundred thousand
         share.c.peer_address == bindparam("at"),
         share.c.content_id != bindparam("of_content"),
     )
@@ -96,7 +96,7 @@ def put_share(connection: Connection, content_id: int, claim: ShareClaim, now: f
     else:
         connection.execute(_CHANGE, {"of_share": share_id, **said})
         connection.execute(_DROP_TAGS, {"of_share": share_id})
-    _add_name(connection, share_id, claim.filename)
+    _add_name(connection, share_id, claim.filename, claim.owner)
     if claim.tags:
         connection.execute(_ADD_TAGS, [{"tag": tag, "share_id": share_id} for tag in {fold(tag) for tag in claim.tags}])
     describe(connection, share_id)
@@ -196,13 +196,13 @@ def _take_name(connection: Connection, content_id: int, claim: ShareClaim) -> No
         drop_name(connection, other, claim.filename)
 
 
-def _add_name(connection: Connection, share_id: int, name: str) -> None:
+def _add_name(connection: Connection, share_id: int, name: str, owner: str) -> None:
     """Make a name the latest of a share."""
     names = names_of(connection, share_id)
     for gone in (name, *names[NAMES - 1 :]):
         if gone in names:
             connection.execute(_DROP_NAME, {"of_share": share_id, "of_name": gone})
-    connection.execute(_ADD_NAME, {"share_id": share_id, "name": name})
+    connection.execute(_ADD_NAME, {"share_id": share_id, "name": name, "owner": owner})
 
 
 def _show_latest_name(connection: Connection, share_id: int) -> bool:
@@ -223,7 +223,7 @@ def _merge(connection: Connection, other: int, content_id: int) -> None:
             connection.execute(_CHANGE, {"of_share": row.id, "content_id": content_id})
             continue
         for name in reversed(names_of(connection, row.id)):
-            _add_name(connection, kept, name)
+            _add_name(connection, kept, name, row.owner)
         _show_latest_name(connection, kept)
         connection.execute(update(share).where(share.c.id == kept).values(downloads=share.c.downloads + row.downloads))
         drop_share(connection, row.id)

@@ -259,9 +259,18 @@ def explained(path: str) -> Iterator[None]:
     try:
         yield
     except DBAPIError as error:
-        code = getattr(error.orig, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF  # more is in the higher bits
-        if code == sqlite3.SQLITE_FULL:
-            raise DiskFull(f"{path}: no space is left for the index") from error
-        if code in _REASONS:
-            raise StorageError(f"{path}: {_REASONS[code]} ({error.orig})") from error
+        # What ended the whole transaction stands behind the error of a savepoint that there is no more.
+        for each in _with_those_behind(error):
+            code = getattr(each.orig, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF  # more is in the higher bits
+            if code == sqlite3.SQLITE_FULL:
+                raise DiskFull(f"{path}: no space is left for the index") from error
+            if code in _REASONS:
+                raise StorageError(f"{path}: {_REASONS[code]} ({each.orig})") from error
         raise
+
+
+def _with_those_behind(error: BaseException | None) -> Iterator[DBAPIError]:
+    while error is not None:
+        if isinstance(error, DBAPIError):
+            yield error
+        error = error.__context__

@@ -149,4 +149,12 @@ _FIRST = (
     """,
 )
 
-MIGRATIONS: tuple[tuple[str, ...], ...] = (_FIRST,)  # the first makes version 1
+# Whether an owner has a name already is asked with each file, by owners of many and for names that many have.
+_OWNERS_OF_NAMES = (
+    "ALTER TABLE share_name ADD COLUMN owner TEXT NOT NULL DEFAULT ''",
+    "UPDATE share_name SET owner = (SELECT owner FROM share WHERE share.id = share_name.share_id)",
+    "DROP INDEX share_name_by_name",
+    "CREATE INDEX share_name_by_owner ON share_name (owner, name)",
+)
+
+MIGRATIONS: tuple[tuple[str, ...], ...] = (_FIRST, _OWNERS_OF_NAMES)  # the first makes version 1

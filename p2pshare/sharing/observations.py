@@ -10,6 +10,7 @@ from p2pshare.swarm.events import Event, PieceSpoiled, PieceVerified
 from p2pshare.swarm.swarm import Swarm
 
 AT_ONCE = 100  # peers in one report, as an index takes them
+PIECES, BANS = 10_000, 100  # of one peer in one report
 _MOST = 1000  # peers remembered
 
 
@@ -34,9 +35,9 @@ class Observations:
         swarm.subscribe(self._happened)
 
     def take(self) -> list[Served]:
-        """Give what there is to tell, of some peers, and forget it."""
+        """Give what there is to tell, of some peers and as much as an index takes, and forget that."""
         peers = list(self._bans | self._pieces)[:AT_ONCE]
-        return [Served(peer, self._pieces.pop(peer, 0), self._bans.pop(peer, 0)) for peer in peers]
+        return [Served(peer, _take(self._pieces, peer, PIECES), _take(self._bans, peer, BANS)) for peer in peers]
 
     def give_back(self, served: list[Served]) -> None:
         """Remember again what could not be told."""
@@ -56,3 +57,10 @@ class Observations:
     def _count(self, counter: Counter[bytes], peer: bytes, more: int) -> None:
         if more and (peer in counter or len(counter) < _MOST):
             counter[peer] += more
+
+
+def _take(counter: Counter[bytes], peer: bytes, most: int) -> int:
+    count = counter.pop(peer, 0)
+    if count > most:
+        counter[peer] = count - most
+    return min(count, most)

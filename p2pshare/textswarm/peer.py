@@ -129,12 +129,14 @@ class TextPeer:
         """
         Share a file: lay its pieces out, and serve them; fires once whoever dials is served.
 
-        :return: errs back with StorageError.
+        :return: errs back with StorageError, or ConfigError when it is shared already.
         """
         return Deferred.fromCoroutine(self._seed(file, key))
 
     async def _seed(self, file: Path, key: Key) -> TextTorrent:
         torrent_hash, size = await self._run(key_of, file, key)
+        if torrent_hash in self.torrents:
+            raise ConfigError(f"hash {torrent_hash}: is shared here already")
         folder = seed_folder(self._folder, torrent_hash)
         await self._run(split, file, folder)
         torrent = self._open(torrent_hash, file.name, size, folder, None)
@@ -171,6 +173,8 @@ class TextPeer:
         if self._connections:
             self._deserted.append(Deferred())
             endings.append(self._deserted[-1])
+        for ending in endings:
+            ending.addErrback(lambda failure: self.log.failure("stopping", failure))
         return DeferredList(endings).addCallback(lambda _: None)
 
     def _open(self, torrent_hash: str, name: str, size: int, folder: Path, output: Path | None) -> TextTorrent:

@@ -136,19 +136,22 @@ class _Download:
         outlet = Outlet.of(transport)
         if outlet is None:
             return
+        at = begun = self.sent
         try:
-            while self.sent < part.length:
-                poured = await self._content.pour(part.start + self.sent, part.length - self.sent, outlet)
-                self.sent += poured
+            while at < part.length:
+                poured = await self._content.pour(part.start + at, part.length - at, outlet)
+                at += poured
                 if poured:
                     watch.reset(self._stall)
-                if self.sent < part.length:
+                if at < part.length:
                     await outlet.room()
         except OSError:
             transport.abortConnection()  # which ends the request, and that all this
             await Deferred()
         finally:
             outlet.close()
+            self.sent = begun + outlet.sent  # a thread that nobody waits for any more may have sent something, too
+            self._request.sentLength += outlet.sent  # of the line in the access log
 
     def pauseProducing(self) -> None:
         self._is_full = True

@@ -59,7 +59,8 @@ class OpenFile:
         """
         Send at most so many bytes, and no more than there is room for; none means that there is no room.
 
-        Fails with StorageError where there is nothing in the file, with OSError when the connection is gone.
+        Fails with StorageError when the file has nothing there, or cannot be read; with OSError when the connection is
+        gone.
         """
         pouring: Deferred[int] = self._run(self._pour, start, length, outlet)
         return pouring
@@ -81,8 +82,7 @@ class OpenFile:
         view, most, poured = _scratch.view, min(length, MOST), 0
         with self._lock:
             while poured < most and not self._file.closed:
-                count = os.preadv(self._file.fileno(), [view[: most - poured]], start + poured)
-                self._check(self._file.fileno())
+                count = self._fill(view[: most - poured], start + poured)
                 if not count and not poured:
                     raise StorageError(f"a file became shorter than {start + length} bytes while it was sent")
                 sent = outlet.send(view[:count])
@@ -90,6 +90,14 @@ class OpenFile:
                 if sent < count or not count:
                     break
         return poured
+
+    def _fill(self, view: memoryview, start: int) -> int:
+        try:
+            count = os.preadv(self._file.fileno(), [view], start)
+            self._check(self._file.fileno())
+        except OSError as error:
+            raise StorageError(f"a file cannot be read: {error.strerror}") from error
+        return count
 
     def _close(self) -> None:
         with self._lock:

@@ -12,6 +12,10 @@ from twisted.internet.interfaces import IReactorFDSet, IWriteDescriptor
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
+# Bytes that wait in the system. By itself it would take megabytes, and have room again when a third of them has gone:
+# to a slow client nothing would move for a minute.
+UNSENT = 256 * 1024
+
 
 @implementer(IWriteDescriptor)
 @define(eq=False)
@@ -24,6 +28,7 @@ class Outlet:
 
     _socket: socket.socket
     _reactor: IReactorFDSet
+    sent: int = field(init=False, default=0)  # bytes; final once this is closed
     _lock: Lock = field(init=False, factory=Lock)  # held while a thread sends
     _room: Deferred[None] | None = field(init=False, default=None)  # what is waited for while the socket is full
 
@@ -38,6 +43,8 @@ class Outlet:
         except OSError:
             return None
         own.setblocking(False)
+        if own.family in (socket.AF_INET, socket.AF_INET6):
+            own.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, UNSENT)
         return cls(own, transport.reactor)
 
     def send(self, data: memoryview) -> int:
@@ -54,6 +61,8 @@ class Outlet:
                     sent += self._socket.send(data[sent:])
             except BlockingIOError:
                 pass
+            finally:
+                self.sent += sent
         return sent
 
     def room(self) -> Deferred[None]:

@@ -171,3 +171,14 @@ class NodesTests(IndexTestCase):
         ):
             with self.assertRaisesRegex(RequestRefused, reason):
                 node_claim(**said)  # type: ignore[arg-type]
+
+    def test_goodbye_is_the_last_word(self) -> None:
+        """What a node announced before its goodbye, and is written down after it, does not bring it back."""
+        peer_id = "-XX0001-000000000001"
+        self.register("ann", wire_peer_id=peer_id)
+        self.clock.advance(5)
+        self.catalogue.memberships.joined(INFO_HASH, member(peer_id, at=self.now()))
+        self.clock.advance(1)
+        self.successResultOf(self.catalogue.nodes.left("ann"))
+        self.successResultOf(self.catalogue.memberships.flush())
+        self.assertFalse(self.get("ann").online)

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from sqlite3 import SQLITE_FULL, OperationalError
 from typing import Any
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqlalchemy import Connection
+from sqlalchemy.exc import DBAPIError
 
-from p2pshare.errors import RequestRefused
+from p2pshare.errors import DiskFull, RequestRefused
+from p2pshare.index import shares
 from p2pshare.index.records import ContentKey, Scheme, Share
 from p2pshare.index.search import SearchQuery, Sort
 from p2pshare.index.share_rows import _OTHERS_OF_THAT_NAME, NAMES
@@ -401,6 +404,19 @@ class TogetherTests(SharesTestCase):
         self.assertEqual(self.successResultOf(self.catalogue.network_figures()).total_files, 2)
         self.failureResultOf(self.catalogue.shares.register(wrong[0]), RequestRefused)
 
+    def test_disk_that_ends_the_transaction(self) -> None:
+        """When the disk takes the whole transaction back, savepoint and all, it is the disk that is named."""
+
+        def put_share(connection: Connection, *_: Any) -> int:
+            connection.exec_driver_sql("ROLLBACK")
+            error = OperationalError("database or disk is full")
+            error.sqlite_errorcode = SQLITE_FULL
+            raise DBAPIError("INSERT", {}, error)
+
+        self.patch(shares, "put_share", put_share)
+        failure = self.failureResultOf(self.catalogue.shares.register_all([share_claim("a.txt")]), DiskFull)
+        self.assertIn("no space is left", str(failure.value))
+
     def test_memberships_hear_of_torrents(self) -> None:
         """What happens in a swarm is noted from the moment on when its torrent is entered."""
         self.register_all(torrent_claim())
@@ -410,14 +426,14 @@ class TogetherTests(SharesTestCase):
 class OwnersOfManyTests(IndexTestCase):
     """What a file costs at an owner of many."""
 
-    def test_names_are_found_by_name(self) -> None:
-        """Whether a name is taken is looked up by the name, not by going through all that its owner has."""
+    def test_names_are_looked_up(self) -> None:
+        """Whether a name is taken is looked up, not by going through all of its owner's or all who have such a name."""
 
         def plan(connection: Connection) -> list[str]:
             query = str(_OTHERS_OF_THAT_NAME.compile(connection))
-            rows = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {query}", ("name", "ann", "10.0.0.1:9001", 1))
+            rows = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {query}", ("ann", "name", "10.0.0.1:9001", 1))
             return [row[3] for row in rows]
 
         steps = " ".join(self.inside(plan))
-        self.assertIn("share_name_by_name", steps)
+        self.assertIn("share_name_by_owner (owner=? AND name=?)", steps)
         self.assertNotIn("share_by_owner", steps)

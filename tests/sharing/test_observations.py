@@ -52,6 +52,14 @@ class ObservationsTests(SynchronousTestCase):
         self.observations.give_back(served)
         self.assertEqual(self.observations.take(), [Served(b"ann", 2, 1)])
 
+    def test_much(self) -> None:
+        """Of one peer as much is told at a time as an index takes, and the rest later."""
+        self.observations.give_back([Served(b"ann", 25_000, 150)])
+        told = [self.observations.take() for _ in range(4)]
+        self.assertEqual(
+            told, [[Served(b"ann", 10_000, 100)], [Served(b"ann", 10_000, 50)], [Served(b"ann", 5000, 0)], []]
+        )
+
     def test_many(self) -> None:
         """Of many peers some are told at a time, and not more than a thousand are remembered."""
         for number in range(2000):

@@ -98,6 +98,18 @@ class OnePortTests(CourseTestCase):
                 self.assertEqual(said, b"", first)
         self.download()
 
+    def test_text_alone(self) -> None:
+        """A daemon that shares nothing but texts, one of them named twice, says its goodbyes and ends in order."""
+        text = ["--text", self.other / "example.txt"] * 2
+        place = ["--bind", "127.0.0.1", "--port", "0", "--state-dir", self.other / "state"]
+        daemon = Daemon(self, self.other / "run", "p2p-peer", *place, *text, "--text-tracker", self.tracker.url)
+        self.download_text(daemon)
+        self.assertLess(daemon.told(signal.SIGTERM), 4)
+        self.assertEqual(daemon.process.returncode, 0)
+        for word in ("Traceback", "Unhandled", "critical", "not shared"):
+            self.assertNotIn(word, daemon.log)
+        self.assertEqual(self.tracker.peers, {})
+
     def test_another_port(self) -> None:
         """A port that the neighbors would not dial is refused, in one line."""
         words = ["--torrent", self.other / "content.torrent", "--port", "1", "--data", self.other / "data"]

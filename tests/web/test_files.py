@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from io import FileIO
 from pathlib import Path
@@ -79,7 +80,13 @@ class DownloadCase(ServedCase):
         """Send the file, which is known by its number and not by its name."""
         if call.params["id"] != "1":
             raise Refused(404, "File not found")
-        return download(self.content, "a é.bin", self.clock, 60.0, self.hits, over=self.sent.append)
+        reply = download(self.content, "a é.bin", self.clock, 60.0, self.hits, over=self.sent.append)
+        return Streamed(lambda request: self.send(request, reply), reply.drop)
+
+    def send(self, request: Any, reply: Streamed) -> Deferred[None]:
+        """Send a reply, and remember what it answers."""
+        self.request = request
+        return reply.send(request)
 
     def begun(self) -> Connection:
         """A connection on which a download has begun; its transport is full after each write."""
@@ -264,10 +271,39 @@ class PouringTests(DownloadCase):
         self.assertTrue(self.pour() == self.bytes)
         self.assertLess(len(self.transport.value()), len(self.bytes) // 2)
         self.assertEqual((self.sent, self.hits), ([len(self.bytes)], {}))
+        self.assertEqual(self.request.sentLength, len(self.bytes))  # of the access log
         self.transport.clear()
         self.open()
         self.begin("Range: bytes=5-9")
         self.assertTrue(self.transport.value().endswith(self.bytes[5:10]))
+
+    def test_sent_when_nobody_waits(self) -> None:
+        """What a thread sends while its client goes away is counted."""
+        sent: list[int] = []
+
+        def pour(start: int, length: int, outlet: Outlet) -> Deferred[int]:
+            sent.append(outlet.send(memoryview(bytes(1000))))
+            return Deferred()
+
+        self.content = FakeContent(self.bytes)
+        self.content.pour = pour  # type: ignore[method-assign]
+        self.begin()
+        self.transport.producer.resumeProducing()
+        self.connection.lose()
+        self.assertEqual((sent, self.sent), ([1000], [CHUNK + 1000]))
+
+    def test_disk_fails(self) -> None:
+        """A disk that cannot read is not taken for a client that has gone: it is told."""
+
+        def preadv(*_: Any) -> int:
+            raise OSError(errno.EIO, "Input/output error")
+
+        self.begin()
+        self.patch(os, "preadv", preadv)
+        self.transport.producer.resumeProducing()
+        (error,) = self.flushLoggedErrors(StorageError)
+        self.assertIn("Input/output error", str(error.value))
+        self.assertTrue(self.transport.disconnecting)
 
     def test_part(self) -> None:
         """Of a part no byte more."""
@@ -298,6 +334,7 @@ class PouringTests(DownloadCase):
         self.assertTrue(self.transport.aborted)
         self.connection.lose()
         self.assertEqual((self.transport.reactor.writers, self.clock.getDelayedCalls()), ([], []))
+        self.assertEqual(self.sent, [self.request.sentLength])
         self.assertTrue(CHUNK < self.sent[0] < len(self.bytes))
         self.assertEqual(self.successResultOf(self.content.read(0, 1)), b"")  # closed
 

@@ -10,7 +10,7 @@ from twisted.internet.testing import StringTransport
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
-from p2pshare.web.outlet import Outlet
+from p2pshare.web.outlet import UNSENT, Outlet
 from tests.web.connections import Transport
 
 MORE_THAN_FITS = memoryview(bytes(16 << 20))
@@ -78,6 +78,15 @@ class OutletTests(SynchronousTestCase):
         self.assertTrue(0 < sent < len(MORE_THAN_FITS))
         self.assertEqual(self.outlet.send(memoryview(b"x")), 0)
         self.assertEqual(len(self.transport.arrived()), sent)
+
+    def test_little_waits_in_the_system(self) -> None:
+        """Of a TCP connection the system holds no more unsent than what a slow client takes in a while."""
+        with socket.create_server(("127.0.0.1", 0)) as server, socket.create_connection(server.getsockname()) as ours:
+            self.patch(self.transport, "getHandle", lambda: ours)
+            outlet = Outlet.of(self.transport)
+            assert outlet is not None
+            self.assertEqual(ours.getsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT), UNSENT)
+            outlet.close()
 
     def test_waits_for_room(self) -> None:
         """The reactor says when there is room, once."""
