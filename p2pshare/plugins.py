@@ -34,7 +34,7 @@ def find_function(kind: str, ours: Mapping[str, Function], name: str) -> Functio
         if not callable(found):
             raise ConfigError(f"{kind} is {name!r}: {entry.value} is {type(found).__name__}, expected a function")
         return found  # type: ignore[no-any-return]
-    raise ConfigError(f"{kind} is {name!r}: expected {', '.join([*ours, *sorted(offered.names)])}")
+    raise ConfigError(f"{kind} is {name!r}: expected {', '.join(dict.fromkeys([*ours, *sorted(offered.names)]))}")
 
 
 def _offered(name: str) -> Any:

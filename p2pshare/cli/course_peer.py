@@ -20,6 +20,7 @@ from p2pshare.course.event_log import open_event_log
 from p2pshare.course.layout import check_start, read_config
 from p2pshare.course.networking import TCPEndpoints
 from p2pshare.course.process import CourseProcess, NeighborGone
+from p2pshare.course.roll_call import ABSENCE
 from p2pshare.plugins import find_function
 from p2pshare.policy.rankings import RANKINGS
 from p2pshare.policy.strategies import STRATEGIES
@@ -50,7 +51,8 @@ GRACE = 2  # unchoking intervals
 @click.option(
     "--wait",
     type=Seconds(),
-    help="How long a neighbor that has never come is waited for. Default: as long as it takes.",
+    default=f"{ABSENCE:g}",
+    help="How long a neighbor that has never come is waited for; 0: as long as it takes. Default: 10 minutes.",
 )
 @click.option(
     "--choker",
@@ -66,7 +68,7 @@ GRACE = 2  # unchoking intervals
     metavar="NAME",
     help="Which piece to ask for next: random (the assignment's), rarest, first, sequential, or one that is installed.",
 )
-def command(peer_id: int, folder: Path, grace: float | None, wait: float | None, choker: str, picker: str) -> None:
+def command(peer_id: int, folder: Path, grace: float | None, wait: float, choker: str, picker: str) -> None:
     """
     Take part in the swarm of this folder as the peer PEERID, until all peers have the file.
 
@@ -78,7 +80,7 @@ def command(peer_id: int, folder: Path, grace: float | None, wait: float | None,
     rank, pick = find_function("choker", RANKINGS, choker), find_function("picker", STRATEGIES, picker)
     show_warnings()
     patience = GRACE * common.unchoking_interval if grace is None else grace
-    how: dict[str, Any] = {"grace": patience, "wait": wait, "picker": pick, "rank": rank}
+    how: dict[str, Any] = {"grace": patience, "wait": wait or None, "picker": pick, "rank": rank}
     run(lambda reactor: take_part(reactor, folder, common, info, peer_id, **how))
 
 

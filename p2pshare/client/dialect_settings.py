@@ -3,10 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from attrs import Attribute, field, frozen
 
+from p2pshare.client.functions import found
 from p2pshare.metainfo_links import usable_url
+from p2pshare.policy.rankings import RANKINGS
+from p2pshare.policy.strategies import STRATEGIES
+from p2pshare.rates import parse_duration
+from p2pshare.settings import PARSE, between
+
+_TIME: dict[str, Any] = {PARSE: parse_duration}
 
 
 def _is_tracker(instance: object, attribute: Attribute[str], value: str) -> None:
@@ -28,6 +36,10 @@ class CourseSettings:
 
     folder: str | None = None  # with Common.cfg and PeerInfo.cfg
     peer_id: int | None = None  # who we are there, by the number in PeerInfo.cfg
+    picker: str = field(default="random", validator=found("picker", STRATEGIES))  # the assignment's, as is the next
+    choker: str = field(default="fastest", validator=found("choker", RANKINGS))
+    grace: float | None = field(default=None, validator=between(0, 86400), metadata=_TIME)  # None: two intervals
+    wait: float = field(default=600.0, validator=between(0, 86400), metadata=_TIME)  # who never came; 0: for ever
 
     @property
     def place(self) -> tuple[Path, int] | None:

@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
-from attrs import Attribute, Factory, field, frozen
+from attrs import Factory, field, frozen
 
 from p2pshare.client.dialect_settings import CourseSettings, TextSettings
+from p2pshare.client.functions import found
 from p2pshare.client.node_settings import ControlSettings, ShareSettings
-from p2pshare.errors import ConfigError
 from p2pshare.peer.limits import ConnectionLimits
 from p2pshare.plugins import find_function
 from p2pshare.policy.choker import ChokerSettings
-from p2pshare.policy.rankings import RANKINGS, Ranking
-from p2pshare.policy.strategies import STRATEGIES, Strategy
+from p2pshare.policy.rankings import RANKINGS
+from p2pshare.policy.strategies import STRATEGIES
 from p2pshare.rates import parse_duration, parse_size
-from p2pshare.settings import PARSE, Validator, between, one_of
+from p2pshare.settings import PARSE, between, one_of
 from p2pshare.swarm.settings import PeerLimits, SwarmSettings
 
 DEFAULT_PORTS = range(6881, 6890)  # BEP 3: 6881 to 6889
@@ -25,26 +24,6 @@ SECTION = "peer"  # of the settings file
 _MAX_RATE = 1 << 40  # bytes/second
 _SIZE: dict[str, Any] = {PARSE: parse_size}
 _TIME: dict[str, Any] = {PARSE: parse_duration}
-
-
-def _find_picker(name: str) -> Strategy:
-    return find_function("picker", STRATEGIES, name)
-
-
-def _find_ranking(name: str) -> Ranking:
-    return find_function("choker", RANKINGS, name)
-
-
-def _found(find: Callable[[str], object]) -> Validator:
-    """Make a validator: a name under which something is found."""
-
-    def check(instance: Any, attribute: Attribute[Any], value: str) -> None:
-        try:
-            find(value)
-        except ConfigError as error:
-            raise ValueError(str(error).partition(" ")[2]) from None  # the name of the key is known
-
-    return check
 
 
 @frozen
@@ -69,8 +48,8 @@ class PeerSettings:
     optimistic_slots: int = field(default=1, validator=between(0, 1000))
     choke_interval: float = field(default=10.0, validator=between(0.1, 3600), metadata=_TIME)
     optimistic_interval: float = field(default=30.0, validator=between(0.1, 3600), metadata=_TIME)
-    picker: str = field(default="rarest", validator=_found(_find_picker))
-    choker: str = field(default="fastest", validator=_found(_find_ranking))  # who earns a slot
+    picker: str = field(default="rarest", validator=found("picker", STRATEGIES))
+    choker: str = field(default="fastest", validator=found("choker", RANKINGS))  # who earns a slot
     pipeline: int | None = field(default=None, validator=between(1, 2000))  # None: tuned from the rate
     request_timeout: float = field(default=60.0, validator=between(1, 3600), metadata=_TIME)
     memory_limit: int = field(default=32 << 20, validator=between(1 << 20, 1 << 36), metadata=_SIZE)
@@ -99,7 +78,7 @@ class PeerSettings:
         """Give each torrent its share of the knobs."""
         return SwarmSettings(
             max_peers=self.max_peers,
-            picker=_find_picker(self.picker),
+            picker=find_function("picker", STRATEGIES, self.picker),
             pipeline=self.pipeline,
             request_timeout=self.request_timeout,
             memory_limit=self.memory_limit,
@@ -108,7 +87,7 @@ class PeerSettings:
                 optimistic_slots=self.optimistic_slots,
                 interval=self.choke_interval,
                 optimistic_interval=self.optimistic_interval,
-                rank=_find_ranking(self.choker),
+                rank=find_function("choker", RANKINGS, self.choker),
             ),
             limits=self.limits,
         )

@@ -84,8 +84,12 @@ class CourseChoker:
         self.preferred = ranked[: self._rounds.preferred]
 
     def _rotate(self, interested: list[RemotePeer]) -> None:
-        """Draw the next one; while nobody is choked that wants something, the one of before stays."""
-        waiting = [peer for peer in interested if peer.am_choking and peer not in self.preferred]
+        """
+        Draw the next one; while nobody is choked that wants something, the one of before stays.
+
+        Who was preferred until this very moment, and is not any more, is about to be choked, and so may be drawn.
+        """
+        waiting = [peer for peer in interested if peer not in self.preferred and peer is not self.optimistic]
         if waiting:
             self.optimistic = self._random.choice(waiting)
 

@@ -66,16 +66,16 @@ class EventLog:
         self._say(WasConnected(self._peer, other))
 
     def chose_preferred(self, neighbors: Iterable[int]) -> None:
-        """These are the preferred neighbors from now on. It is told when they are others than before, and not none."""
+        """These are the preferred neighbors from now on. Told when they are others than were told, and not none."""
         chosen = frozenset(neighbors)
-        changed, self._preferred = chosen != self._preferred, chosen
-        if changed and chosen:
+        if chosen and chosen != self._preferred:
+            self._preferred = chosen
             self._say(ChangedPreferred(self._peer, tuple(sorted(chosen))))
 
     def chose_optimistic(self, other: int | None) -> None:
         """This is the optimistically unchoked neighbor from now on, if there is one. Told like the preferred ones."""
-        changed, self._optimistic = other != self._optimistic, other
-        if changed and other is not None:
+        if other is not None and other != self._optimistic:
+            self._optimistic = other
             self._say(ChangedOptimistic(self._peer, other))
 
     def was_unchoked(self, other: int) -> None:

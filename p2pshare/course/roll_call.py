@@ -8,6 +8,7 @@ from attrs import define, field
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.logger import Logger
 
+ABSENCE = 600.0  # s; longer than it takes to start all by hand, and an end for those that wait for one that never comes
 REMIND = 60.0  # s between two lines about them
 
 

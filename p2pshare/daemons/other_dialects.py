@@ -45,7 +45,7 @@ def other_dialects(
         files = [Path(file) for file in text.seed]
         yield TextSeeds(session, files, text.tracker, state / _TEXT_FOLDER, reactor, random)
     if place is not None:
-        yield CourseService(*place, reactor, SharedEndpoints(session, COURSE, reactor))
+        yield CourseService(*place, reactor, settings.course, SharedEndpoints(session, COURSE, reactor))
 
 
 @define(eq=False)

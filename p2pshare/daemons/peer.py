@@ -107,6 +107,7 @@ class Options(DaemonOptions):
             if self.settings.course.place is None:
                 raise UsageError("nothing to share: give --share FOLDER, --torrent FILE, or --watch FOLDER")
             self.is_course_alone = True
+            self._port_in_course(*self.settings.course.place)
         elif self.settings.course.place is not None:
             self.settings = override(self.settings, port=self._port_in_course(*self.settings.course.place))
 
@@ -220,7 +221,7 @@ def makeService(options: Options) -> IService:
 
         place = options.settings.course.place
         assert place is not None, "checked with the options"
-        service = CourseService(*place, reactor)
+        service = CourseService(*place, reactor, options.settings.course)
     else:
         service = PeerService(options.settings, options.torrents, reactor, Random())
     return service if options.parent is None else Started(service, options.parent)

@@ -180,3 +180,20 @@ class OptimisticTests(SynchronousTestCase):
             if chosen is not None:
                 self.assertLessEqual(len(chosen), k + 1)
                 self.assertTrue(all(peer.peer_interested for peer in chosen - before))
+
+    def test_s4_10_m_a_multiple_of_p(self) -> None:
+        """When both decisions fall together, as with the assignment's values, there is still one chosen each time."""
+        for count, k in ((3, 2), (4, 2), (5, 3)):
+            table = Table(neighbors(count), k=k, p=5.0, m=15.0, seed=count)
+            before = None
+            for now in range(0, 1500, 5):
+                chosen = table.tick(float(now), seeding=True)
+                assert chosen is not None
+                optimistic = table.choker.optimistic
+                if now % 15 == 0:
+                    self.assertEqual(len(chosen), k + 1, now)
+                    self.assertNotIn(optimistic, table.choker.preferred)
+                else:
+                    self.assertIs(optimistic, before)
+                before = optimistic
+            self.assertEqual(len({one for _, one in table.told}), count)

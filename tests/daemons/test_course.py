@@ -27,9 +27,14 @@ class OptionTests(SynchronousTestCase):
 
     def test_alone(self) -> None:
         """They say which peer of which swarm, from wherever twistd goes to; with nothing else, that is all."""
-        options = self.parsed("--course", "swarm", "--peer-id", "1001")
-        self.assertEqual(options.settings.course, CourseSettings(str(Path("swarm").absolute()), 1001))
+        folder = Path(self.mktemp())
+        folder.mkdir()
+        init_swarm(find_sample("local"), folder, Random(0))
+        options = self.parsed("--course", str(folder), "--peer-id", "1001")
+        self.assertEqual(options.settings.course, CourseSettings(str(folder.absolute()), 1001))
         self.assertTrue(options.is_course_alone)
+        wrong = ("--course", str(folder), "--peer-id", "1001", "--port", "7")
+        self.assertIn("at port 6001", str(self.assertRaises(UsageError, self.parsed, *wrong)))
 
     def test_f109_mistakes(self) -> None:
         """One without the other, or an id that is no number, is wrong usage."""
@@ -86,7 +91,7 @@ class ServiceTests(SynchronousTestCase):
         """A folder without the files of a swarm is told, and nothing is left to be stopped."""
         folder = Path(self.mktemp())
         folder.mkdir()
-        service = CourseService(folder, 1001, MemoryReactorClock())
+        service = CourseService(folder, 1001, MemoryReactorClock(), CourseSettings())
         error = self.assertRaises(ConfigError, service.startService)
         self.assertIn("Common.cfg", str(error))
         self.successResultOf(service.stopService())
