@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any, NoReturn
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 
 import click
 from attrs import define, evolve, field
@@ -45,6 +46,8 @@ from p2pshare.paths import safe_component
 PATIENCE = 3.0  # s without any peer, where the file can be had over HTTP as well
 _FOR_EVER = 10 * 86400.0  # s: for timers, which want a number
 _HTTP_OK = 200
+_PATHS = ("/", "./", "../", "~/")
+_LINK = re.compile(r"(https?://[^/?#]+)/(?:api/v1/)?download/([^/?#]+)", re.IGNORECASE)
 
 
 @click.command(
@@ -85,7 +88,7 @@ def command(
 ) -> None:
     """
     Fetch what is known at an index by an id, an info hash, a SHA-256 or its exact name, or a torrent by its file or
-    URL. What has a slash in it is a file.
+    URL. A link to a file of an index does, too.
 
     Whatever has a torrent comes from its swarm. Where there is none, or nobody is there, the file comes over HTTP from
     an owner that the index names; an interrupted download goes on where it was. Nothing gets its name before it is
@@ -110,6 +113,9 @@ def command(
     if given is not None:
         content = given
         _run(lambda reactor: fetching.from_swarm(reactor, content, None))
+    elif (link := _link(wanted)) is not None:
+        base, file_id = chosen_index(ctx, link[0], trackers), link[1]
+        _run(lambda reactor: answered(reactor, base, lambda service: fetching.from_index(reactor, service, file_id)))
     elif _is_url(wanted):
         _run(lambda reactor: fetching.from_url(reactor, wanted))
     else:
@@ -132,10 +138,19 @@ def _is_url(wanted: str) -> bool:
 
 
 def _is_path(wanted: str) -> bool:
-    """Whether a torrent file is meant; a file that merely has the name of a content in the index is not."""
+    """Whether a torrent file is meant; what merely has the name of a content in the index is none."""
     if _is_url(wanted):
         return False
-    return os.sep in wanted or (wanted.endswith(".torrent") and os.path.isfile(wanted))
+    if wanted.endswith(".torrent"):
+        return os.sep in wanted or os.path.isfile(wanted)
+    # A name of the index may have slashes, too; a folder of ours says that a file in it is meant.
+    return wanted.startswith(_PATHS) or (os.sep in wanted and os.path.isdir(os.path.dirname(wanted)))
+
+
+def _link(url: str) -> tuple[str, str] | None:
+    """Read a link to a file of an index: gives the index, and the file's id; None: it is another URL."""
+    match = _LINK.fullmatch(url)
+    return None if match is None else (match[1], unquote(match[2]))
 
 
 @define(eq=False)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from random import Random
@@ -141,6 +142,10 @@ class Options(DaemonOptions):
         assert state is not None, "set by _read_settings()"
         if Path(state).resolve().is_relative_to(Path(folder).resolve()):  # there may be a token in it
             raise UsageError(f"cannot share {folder}: the state folder {state} is in it; choose another --state-dir")
+        if Path(self.settings.data).resolve().is_relative_to(Path(folder).resolve()):  # where nothing is to be written
+            if self["data"] is not None or self.settings.data != os.getcwd():
+                raise UsageError(f"cannot share {folder}: the data folder is in it; choose another --data")
+            self.settings = override(self.settings, data=str(Path(state) / "downloads"))
 
     def _read_settings(self) -> PeerSettings:
         config = self["config"]

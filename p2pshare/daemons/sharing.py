@@ -110,7 +110,7 @@ class Sharing(Service):
             self._trackers = http_trackers(reactor, bind_address=session.settings.bind)
             self._announces = self._announcing(announce_url(index.base), self._trackers, reactor, random)
             self._seeding.announces = self._announces
-            self.registrar.on_welcome = self._announces.retry
+            self.registrar.on_welcome = self._announces.renew
             self._parts += [self._announces, self.registrar]
 
     @property

@@ -10,7 +10,7 @@ import hashlib
 from collections.abc import Sequence
 from itertools import count
 
-from sqlalchemy import Connection, bindparam, delete, insert, select, update
+from sqlalchemy import Connection, bindparam, delete, func, insert, select, update
 
 from p2pshare.index import sqlite
 from p2pshare.index.contents import add_content, add_keys, drop_unused, find_contents
@@ -55,8 +55,15 @@ _OTHERS_OF_THAT_NAME = (
 _INFO_HASH = (
     select(torrent.c.info_hash).where(torrent.c.content_id == share.c.content_id).order_by(torrent.c.id).limit(1)
 )
+_OWN_INFO_HASH = _INFO_HASH.where(torrent.c.name == share.c.filename)  # where several owners call it differently
 _LOAD = (
-    select(share, node.c.online, _INFO_HASH.correlate(share).scalar_subquery().label("info_hash"))
+    select(
+        share,
+        node.c.online,
+        func.coalesce(
+            _OWN_INFO_HASH.correlate(share).scalar_subquery(), _INFO_HASH.correlate(share).scalar_subquery()
+        ).label("info_hash"),
+    )
     .select_from(share.outerjoin(node, node.c.public_id == share.c.owner))
     .where(share.c.id.in_(bindparam("of_shares", expanding=True)))
 )

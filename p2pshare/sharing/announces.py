@@ -85,14 +85,14 @@ class SeedAnnounces(Service):
                 self._leaving[info_hash] = None
             self._schedule()
 
-    def retry(self) -> None:
-        """The tracker is known to be there again, if it was away: do not wait any longer."""
-        if self._failures:
-            self._failures, self._rest_until = 0, 0.0
-            for info_hash in self._ours - self._known - self._asking.keys():
-                self._due_at.pop(info_hash, None)
-                self._fresh[info_hash] = None
-            self._schedule()
+    def renew(self) -> None:
+        """The tracker was away, or has begun anew: tell it everything as if it had never heard of us."""
+        self._failures, self._rest_until = 0, 0.0
+        for info_hash in self._ours - self._asking.keys():
+            self._known.discard(info_hash)
+            self._due_at.pop(info_hash, None)
+            self._fresh[info_hash] = None
+        self._schedule()
 
     def startService(self) -> None:
         super().startService()

@@ -64,7 +64,8 @@ class Registrar(Service):
     _told: Told | None = None  # None: nothing outlives the process
     _pace: Pace = field(factory=Pace)
     _observations: Observations = field(factory=Observations)  # of other nodes; the index is told
-    on_welcome: Callable[[], object] = field(init=False, default=lambda: None)  # told: the index is there, and knows us
+    # Told: the index is there, and knows us; what else is there may have begun anew.
+    on_welcome: Callable[[], object] = field(init=False, default=lambda: None)
     id: str | None = field(init=False, default=None)
     trouble: str | None = field(init=False, default=None)
     refused: dict[str, str] = field(init=False, factory=dict)
@@ -74,6 +75,7 @@ class Registrar(Service):
     _count: int = field(init=False, default=0)  # of shared files, as the index heard it last
     _beat_due: float = field(init=False, default=0.0)  # when the next heartbeat is
     _is_reporting: bool = field(init=False, default=True)  # the index listens to what we say of others
+    _was_away: bool = field(init=False, default=False)  # the index could not be reached
     _is_cleared: bool = field(init=False, default=False)  # what earlier runs left at the index is seen to
     _working: Deferred[None] | None = field(init=False, default=None)
     _resting: Deferred[None] | None = field(init=False, default=None)
@@ -152,8 +154,13 @@ class Registrar(Service):
             begun = self._clock.seconds()
             try:
                 rest = await self._go_on()
+                if self._was_away:
+                    self._was_away = False
+                    self.on_welcome()
                 self._complain(None)
             except IndexUnreachable as error:
+                # One that has too much to do is there, and has forgotten nothing.
+                self._was_away = self._was_away or not isinstance(error.__cause__, IndexRefused)
                 self._complain(str(error))
                 rest = max(_A_BREATH, begun + self._pace.retry - self._clock.seconds())
             if rest > 0 and self.running:
@@ -173,6 +180,9 @@ class Registrar(Service):
             self._is_cleared = True
             self._notices.clear_away()
         notice = self._notices.next(self._at_once, _NAMES)
+        if notice is None and self._library.is_known and len(self._library.files) != self._count:
+            await self._join()  # with their number, now that it has heard of all
+            return self._pace.gap
         if notice is None:
             self._is_idle = True
             return self._beat_due - now
@@ -194,6 +204,7 @@ class Registrar(Service):
             self.log.info("registered with the index as {id}", id=welcome.id)
             self._notices.start_over()
             self._is_reporting = True
+            self._was_away = False
             self.on_welcome()
 
     async def _beat(self, owner: str) -> None:

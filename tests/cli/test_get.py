@@ -62,6 +62,26 @@ class IndexTestCase(SynchronousTestCase):
             self.index.answers[f"{TORRENTS}/{torrent.info_hash.hex()}/download"] = data
 
 
+class MeantTests(SynchronousTestCase):
+    """What is a path, a link, or a name."""
+
+    def test_paths_and_names(self) -> None:
+        """A name may have slashes; a path begins as one, ends as a torrent, or leads into a folder that is there."""
+        folder = Path(self.mktemp())
+        folder.mkdir()
+        (folder / "a.torrent").write_bytes(b"")
+        paths = (f"{folder}/nosuch", f"{folder}/a.torrent", "./a", "../a", "/a", "nosuch/a.torrent")
+        names = ("a", "nosuch/a.jpg", "a.torrent", "http://a.test/a.torrent")
+        self.assertEqual([get._is_path(path) for path in (*paths, *names)], [True] * len(paths) + [False] * len(names))
+
+    def test_links(self) -> None:
+        """A link to a file of an index is its id there."""
+        for url in ("http://a.test:8000/download/0011", "http://a.test:8000/api/v1/download/0011"):
+            self.assertEqual(get._link(url), ("http://a.test:8000", "0011"))
+        for url in ("http://a.test/x.torrent", "http://a.test/download?filename=a", "http://a.test/download/a/b", "x"):
+            self.assertIsNone(get._link(url))
+
+
 class FindTests(IndexTestCase):
     """What somebody means."""
 

@@ -106,6 +106,17 @@ class OptionsTests(PeerTestCase):
             said = self.refusal("--share", self.data, "--state-dir", state)
             self.assertIn("is in it; choose another --state-dir", said)
 
+    def test_nothing_is_written_to_the_shared_folder(self) -> None:
+        """Data is not put into the shared folder: not where that is the current one, and not on demand."""
+        state = self.folder / "state"
+        here = os.getcwd()
+        self.addCleanup(os.chdir, here)
+        os.chdir(self.data)
+        settings = self.options("--share", ".", "--state-dir", state).settings
+        self.assertEqual(settings.data, str(state / "downloads"))
+        said = self.refusal("--share", ".", "--state-dir", state, "--data", ".")
+        self.assertIn("the data folder is in it; choose another --data", said)
+
     def test_f109_mistakes(self) -> None:
         """What is wrong is said in one sentence that names it."""
         config = self.write("peer.toml", b"[peer]\nport = 7000\nspeed = 5\n")

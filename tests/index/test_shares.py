@@ -417,6 +417,15 @@ class TogetherTests(SharesTestCase):
         failure = self.failureResultOf(self.catalogue.shares.register_all([share_claim("a.txt")]), DiskFull)
         self.assertIn("no space is left", str(failure.value))
 
+    def test_own_torrent_of_a_content(self) -> None:
+        """Where owners call one content differently, each entry has the torrent with its own name."""
+        key = ContentKey(Scheme.SHA256, HASH)
+        mine = torrent_claim(name="a.txt", keys=(key,), owner="ann")
+        yours = torrent_claim(b"o" * 20, name="b.txt", keys=(key,), owner="bob")
+        claims = (mine, yours, share_claim("c.txt", hash=HASH, owner="eve"))
+        found = {share.owner: share.info_hash for share in self.register_all(*claims) if isinstance(share, Share)}
+        self.assertEqual(found, {"ann": INFO_HASH.hex(), "bob": (b"o" * 20).hex(), "eve": INFO_HASH.hex()})
+
     def test_memberships_hear_of_torrents(self) -> None:
         """What happens in a swarm is noted from the moment on when its torrent is entered."""
         self.register_all(torrent_claim())

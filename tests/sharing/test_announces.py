@@ -183,19 +183,31 @@ class SeedAnnouncesTests(SynchronousTestCase):
         self.run_for(1.2)
         self.assertGreater(len(self.said()), 0)
 
-    def test_retry(self) -> None:
-        """Once the tracker is known to be there again, nobody waits for the end of the pause."""
+    def test_renewed(self) -> None:
+        """When the tracker is there again nobody waits for the end of the pause."""
         self.outcome = TrackerUnreachable("nobody there")
         self.start(*range(5))
         self.run_for(50, 0.5)
         self.said()
         self.outcome = AnnounceResponse(1800)
-        self.announces.retry()
+        self.announces.renew()
         self.run_for(1)
         self.assertEqual(sorted(self.said()), [(number, Event.STARTED) for number in range(5)])
-        self.announces.retry()
-        self.run_for(100, 1.0)
-        self.assertEqual(self.said(), [])
+
+    def test_tracker_that_began_anew(self) -> None:
+        """What it had heard it is told again, at the usual pace; what has gone meanwhile is not."""
+        self.start(*range(30))
+        self.run_for(10)
+        self.said()
+        self.announces.remove(torrent(7))
+        self.run_for(1)
+        self.assertEqual(self.said(), [(7, Event.STOPPED)])
+        self.announces.renew()
+        self.run_for(1, 0.01)
+        self.assertApproximates(len(self.tracker.requests), PER_SECOND, 1)
+        self.run_for(5)
+        said = self.said()
+        self.assertEqual(sorted(said), [(number, Event.STARTED) for number in range(30) if number != 7])
 
     def test_refused(self) -> None:
         """One torrent that the tracker refuses is left alone for a while; the others go on."""

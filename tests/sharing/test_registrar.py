@@ -259,6 +259,23 @@ class HeartbeatTests(RegistrarCase):
         self.run_for(31)
         self.assertEqual(told, ["peer_00000000001"])
 
+    def test_welcome_after_it_was_away(self) -> None:
+        """An index that was away may have begun anew, and what stands beside it; one that is busy has not."""
+        welcomes: list[float] = []
+        registrar = self.start()
+        registrar.on_welcome = lambda: welcomes.append(round(self.clock.seconds()))
+        self.run_for(1)
+        self.index.refusals[HEARTBEAT] = IndexRefused("too much to do", 503)
+        self.run_for(40)
+        del self.index.refusals[HEARTBEAT]
+        self.run_for(20)
+        self.assertEqual(welcomes, [])
+        self.index.is_up = False
+        self.run_for(60)
+        self.index.is_up = True
+        self.run_for(60)
+        self.assertEqual(len(welcomes), 1)
+
     def test_down_for_a_while(self) -> None:
         """An index that was away and forgot nothing is told only what is new."""
         self.share("a")
