@@ -11,7 +11,7 @@ from random import Random
 from typing import Any
 from typing import Protocol as Seam
 
-from attrs import define, field
+from attrs import define, evolve, field
 from twisted.application.service import Service
 from twisted.internet.address import IPv4Address, IPv6Address
 from twisted.internet.defer import Deferred, DeferredList, maybeDeferred
@@ -43,6 +43,8 @@ from p2pshare.swarm.introduction import Identity
 from p2pshare.swarm.seams import Discovery
 from p2pshare.swarm.swarm import Swarm
 from p2pshare.wire.bep3 import Handshake
+
+_LIMITS = ("limit_up", "limit_down", "torrent_limit_up", "torrent_limit_down")
 
 
 class Threads(Seam):
@@ -180,6 +182,13 @@ class Session(Service):
             for bucket in self._torrent_buckets.pop(swarm.info_hash):
                 bucket.close()
             self._leaving.discard(swarm.info_hash)
+
+    def limit(self, settings: PeerSettings) -> None:
+        """Take over the rate limits of other settings; all else stays."""
+        self.settings = evolve(self.settings, **{name: getattr(settings, name) for name in _LIMITS})
+        self._up.rate, self._down.rate = settings.limit_up, settings.limit_down
+        for up, down in self._torrent_buckets.values():
+            up.rate, down.rate = settings.torrent_limit_up, settings.torrent_limit_down
 
     @property
     def hits(self) -> Counter[str]:

@@ -222,6 +222,11 @@ class NodeService(Service):
             )
         return Node(parts, threads.run, self._reactor, time.time, self._limits, self._hits)
 
+    def look(self) -> None:
+        """Something in the shared folder may have changed."""
+        if self._sharing is not None:
+            self._sharing.library.poke()
+
     def _standing(self) -> Standing:
         presence, index, sharing = self._presence, self._index, self._sharing
         registrar = None if sharing is None else sharing.registrar

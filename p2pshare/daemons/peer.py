@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Sequence
 from pathlib import Path
 from random import Random
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from platformdirs import user_state_path
 from twisted.application.service import IService, MultiService
@@ -28,6 +29,9 @@ from p2pshare.daemons.twistd import DaemonOptions, Started
 from p2pshare.discovery.index_client import index_url
 from p2pshare.errors import ConfigError, MetainfoError
 from p2pshare.settings import load_settings, override
+
+if TYPE_CHECKING:
+    from p2pshare.daemons.node import NodeService  # at run time it is loaded late
 
 STOP_WITHIN = 4.5  # s, goodbyes to trackers (3 s) included; the whole process has 5 s
 
@@ -133,6 +137,14 @@ class Options(DaemonOptions):
             raise UsageError(f"port {self.settings.port}: {told}, and there is one port for all")
         return port
 
+    def reread(self) -> PeerSettings:
+        """
+        Read the settings file again; what was said on the command line goes before it still.
+
+        :raise ConfigError: something in it is wrong.
+        """
+        return self._read_settings()
+
     def _check_share(self) -> None:
         folder, state = self.settings.share.folder, self.settings.state_dir
         if folder is None:
@@ -228,8 +240,20 @@ def makeService(options: Options) -> IService:
         assert place is not None, "checked with the options"
         service = CourseService(*place, reactor, options.settings.course)
     else:
-        service = PeerService(options.settings, options.torrents, reactor, Random())
+        service = peer = PeerService(options.settings, options.torrents, reactor, Random())
+        if options.parent is not None:
+            _reload_on_hangup(reactor, options, peer)  # from now on it does not end us
     return service if options.parent is None else Started(service, options.parent)
+
+
+def _reload_on_hangup(reactor: Any, options: Options, service: PeerService) -> None:
+    def reload() -> None:
+        try:
+            service.reload(options.reread())
+        except ConfigError as error:
+            PeerService.log.error("the settings stay as they are: {error}", error=error)
+
+    signal.signal(signal.SIGHUP, lambda number, frame: reactor.callFromThread(reload))
 
 
 class PeerService(MultiService):
@@ -258,6 +282,7 @@ class PeerService(MultiService):
         self.session = Session(reactor, settings, random, threads=threads, resume=state / "resume")
         self.session.discover = TrackerDiscovery(self.session)
         self.session.setServiceParent(self)
+        self._node: NodeService | None = None
         pausable = PausableTorrents(self.session, state / "resume", reactor.seconds)
         for torrent in torrents:
             pausable.add(torrent.content, torrent.folder)
@@ -270,12 +295,20 @@ class PeerService(MultiService):
             from p2pshare.daemons.node import NodeService  # late: nobody has to wait for it who wants none
 
             make = None if threads is None else lambda name, most: threads
-            NodeService(settings, state, self.session, pausable, reactor, random, make).setServiceParent(self)
+            self._node = NodeService(settings, state, self.session, pausable, reactor, random, make)
+            self._node.setServiceParent(self)
         if settings.text.seed or settings.course.place is not None:
             from p2pshare.daemons.other_dialects import other_dialects  # late, as above
 
             for service in other_dialects(settings, state, self.session, reactor, random):
                 service.setServiceParent(self)
+
+    def reload(self, settings: PeerSettings) -> None:
+        """Take over the rate limits of new settings, and look into the shared folder at once; all else stays."""
+        self.session.limit(settings)
+        if self._node is not None:
+            self._node.look()
+        self.log.info("took over the rate limits of the settings")
 
     def startService(self) -> None:
         """

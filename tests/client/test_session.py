@@ -122,6 +122,17 @@ class TorrentTests(SessionTestCase):
         up, down = self.add(self.one).allowances()
         self.assertEqual((up.rate, down.rate), (1000, 2000))
 
+    def test_other_limits(self) -> None:
+        """Rate limits can be changed while torrents run, for those there are and those to come; nothing else can."""
+        self.make(limit_up=1000, torrent_limit_up=5000, max_peers=7)
+        one = self.add(self.one)
+        self.session.limit(PeerSettings(limit_down=300, torrent_limit_up=200, max_peers=9))
+        other = self.add(self.other)
+        for swarm in (one, other):
+            up, down = swarm.allowances()
+            self.assertEqual((up.rate, down.rate), (200, 300))
+        self.assertEqual((self.session.settings.max_peers, self.session.settings.limit_up), (7, None))
+
     def test_handshake_names_the_torrent(self) -> None:
         """Each connection goes to the torrent it asks for; one that nobody has is closed without a word."""
         self.session.startService()

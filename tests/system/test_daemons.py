@@ -136,6 +136,23 @@ class SwarmTests(DaemonTestCase):
         peer.told(signal.SIGTERM)
 
 
+class ReloadTests(DaemonTestCase):
+    def test_rate_limits(self) -> None:
+        """On SIGHUP the rate limits are read again; a mistake in the file is told and leaves them alone."""
+        settings = self.folder / "peer.toml"
+        settings.write_text(f'[peer]\nwatch = "{self.folder}"\nlimit_up = "1M"\n')
+        peer = self.peer("peer", "--config", settings)
+        peer.logged("listening for peers")
+        settings.write_text(f'[peer]\nwatch = "{self.folder}"\nlimit_up = "fast"\n')
+        peer.process.send_signal(signal.SIGHUP)
+        peer.logged('the settings stay as they are: .*line 3: peer.limit_up is "fast"')
+        settings.write_text(f'[peer]\nwatch = "{self.folder}"\nlimit_up = "2M"\n')
+        peer.process.send_signal(signal.SIGHUP)
+        peer.logged("took over the rate limits")
+        peer.told(signal.SIGTERM)
+        self.assertEqual(peer.process.returncode, 0)
+
+
 class StopTests(DaemonTestCase):
     """A peer whose tracker takes its announces, and never answers."""
 
