@@ -92,7 +92,7 @@ class OwnerDownloadTests(DownloadTestCase):
         agent, _, _ = agents({}, {INDEX: redirect(OWNER), OWNER: FakeResponse((DATA,))})
         self.download(agent)
 
-    def test_f85_public_index_leads_to_public_owners_only(self) -> None:
+    def test_f84_public_index_leads_to_public_owners_only(self) -> None:
         """A public index cannot have anybody fetch from the user's own network."""
         agent, _, local = agents({INDEX: redirect(OWNER)}, {OWNER: FakeResponse((DATA,))})
         error = self.refusal(agent)

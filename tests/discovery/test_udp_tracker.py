@@ -300,7 +300,7 @@ class AddressTests(UDPTrackerCase):
         self.network.advance(0.3)
         self.assertEqual(self.error(announcing, TrackerFailure), "busy")
 
-    def test_f89_public_before_local(self) -> None:
+    def test_f84_public_before_local(self) -> None:
         """A name with addresses in both zones leads to the public one; a local tracker may be named all the same."""
         self.network.trackers[Address(LAN, 6969)] = FakeUDPTracker(
             answer=lambda transaction_id, _: wire.encode_announced(transaction_id, 5, 0, 0, b"")

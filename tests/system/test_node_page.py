@@ -253,7 +253,6 @@ class TransferTests(NodePageTestCase):
         wait_until(lambda: not done.get_attribute("aria-label").startswith("0 "), "pieces arrive")
         wait_until(lambda: "KiB/s" in page.locator("#figures").inner_text(), "the rate is shown")
         self.assertIn(" left", torrents.inner_text())
-        self.picture(page, "node-transfers")
         page.get_by_role("button", name="Pause").click()
         self.expect_text(page.get_by_role("status"), "this node cannot pause torrents")
         page.get_by_role("button", name="Remove").click()
@@ -278,6 +277,36 @@ class TransferTests(NodePageTestCase):
 
 class LookTests(NodePageTestCase):
     """How it can be used."""
+
+    def test_at_work(self) -> None:
+        """With files of all kinds and a torrent on its way everything is shown together, also on a phone."""
+        sizes = {"holiday photo.jpg": 312_000, "song of the sea.mp3": 704_000, "talks/opening video.mp4": 2_630_000}
+        sizes |= {"thesis.pdf": 148_000, "sources.tar.gz": 1_210_000}
+        for name, size in sizes.items():
+            self.put(name, Random(name).randbytes(size))
+        (self.folder / "seed" / "disk.img").write_bytes(Random(0).randbytes(3 * 1024 * 1024))
+        torrent = create(self.folder / "seed" / "disk.img", CreateSettings(piece_length=32768))
+        (self.folder / "slow.torrent").write_bytes(dump(torrent))
+        self.index = "http://127.0.0.1:8000"  # shown, and not asked for anything here
+        self.begin()
+        self.expect_text(self.files(self.open()), *sizes)
+        page = self.open()
+        wait_until(lambda: "Shared files\n5" in page.locator("#figures").inner_text(), "the figure of files is 5")
+        self.expect_text(self.files(page), "image", "audio", "video", "document", "archive")
+        wait_until(lambda: "KiB/s" in page.locator("#figures").inner_text(), "the rate is shown")
+        self.picture(page, "node")
+        phone = self.open(width=360, height=740)
+        self.expect_text(self.files(phone), *sizes)
+        wait_until(lambda: "KiB/s" in phone.locator("#figures").inner_text(), "the rate is shown")
+        self.assertLessEqual(phone.evaluate("document.documentElement.scrollWidth"), 360)
+        self.picture(phone, "node-phone")
+        page.get_by_role("tab", name="Transfers").click()
+        page.get_by_role("list", name="Torrents").get_by_role("button", name="disk.img").click()
+        page.get_by_text("p2pshare 0").first.wait_for(timeout=PATIENCE)
+        done = page.get_by_role("img", name="of 96 pieces are here")
+        wait_until(lambda: int(done.get_attribute("aria-label").split()[0]) >= 10, "a part of the pieces is here")
+        self.picture(page, "node-transfers")
+        self.assertEqual((self.strayed, self.complaints), ([], []))
 
     def test_keyboard(self) -> None:
         """The arrow keys go through the tabs, and all else can be reached by the Tab key."""

@@ -324,7 +324,7 @@ class AnnounceLaneTests(SynchronousTestCase):
         self.stand.site.stopFactory()
         self.assertEqual(self.stand.clock.getDelayedCalls(), [])
 
-    def test_f65_passkey_of_a_private_tracker(self) -> None:
+    def test_passkey_of_a_private_tracker(self) -> None:
         """Behind a good passkey announces take the short way; a bad one is refused with a reason."""
         self.start(admission=Admission(Lists(passkeys=frozenset([KEY]))))
         for path, refused in ((f"/{KEY.decode()}/announce", False), ("/wrong-key/announce", True), ("/announce", True)):

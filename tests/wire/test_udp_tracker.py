@@ -275,7 +275,7 @@ class ReplyTests(SynchronousTestCase):
         self.assertEqual(wire.decode_announced(datagram, ipv6=True).peers, (PeerEntry("2001:db8::7", 6881),))
         self.assertRaises(RemoteWireError, wire.decode_announced, datagram[:-1], ipv6=True)
 
-    def test_f85_many_peers(self) -> None:
+    def test_f87_many_peers(self) -> None:
         """Of all peers 200 are kept, and negative numbers are none."""
         packed = b"".join(pack_compact("192.0.2.7", port) for port in range(1, 1000))
         datagram = b"\0\0\0\1" + TRANSACTION + b"\xff" * 12 + packed
