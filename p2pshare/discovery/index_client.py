@@ -132,7 +132,7 @@ class IndexClient:
         except FAILURES as error:
             raise IndexUnreachable(f"{shown(self.base)}: {cause(error, self.base)}") from error
         if response.code >= 400:
-            raise IndexRefused(_reason(data, response.code), response.code)
+            raise IndexRefused(_reason(data, response.code, self.base), response.code)
         if response.code >= 300:
             raise IndexUnreachable(f"{shown(self.base)}: answered {path} with a redirect; is this an index?")
         return data
@@ -192,12 +192,12 @@ class _Noting:
         return connected
 
 
-def _reason(data: bytes, status: int) -> str:
+def _reason(data: bytes, status: int, base: str) -> str:
     try:
         said = msgspec.json.decode(data)
     except _NOT_JSON:
         said = None
     text = (said.get("error") or said.get("detail")) if isinstance(said, dict) else None
     if not isinstance(text, str):
-        text = f"answered {status}"
+        text = f"{shown(base)}: answered {status}"
     return "".join(char if char.isprintable() else "?" for char in text[:_LONGEST_REASON])

@@ -106,4 +106,4 @@ def pieces_of(file: Path) -> Iterator[bytes]:
                     raise StorageError(f"{file}: more than {PIECES_LIMIT} pieces of {PIECE_SIZE} bytes")
                 yield run
     except OSError as error:
-        raise storage_error(error, str(file)) from error
+        raise StorageError(f"{file}: {error.strerror}") from error

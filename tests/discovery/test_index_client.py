@@ -199,7 +199,7 @@ class RefusalTests(IndexClientCase):
         self.assertEqual(self.words(b'{"error": "File not found"}', 404), ("File not found", 404))
         self.assertEqual(self.words(b'{"detail": "no"}', 422), ("no", 422))
         for body in (b"", b"<h1>no</h1>", b"[1]", b'{"error": {"a": 1}}', b"\xff", b"[" * 100_000):
-            self.assertEqual(self.words(body, 503), ("answered 503", 503))
+            self.assertEqual(self.words(body, 503), ("http://index.test:8000: answered 503", 503))
 
     def test_nasty_reason(self) -> None:
         """A reason is short and printable, whatever it was."""
