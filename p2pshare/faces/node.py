@@ -203,7 +203,16 @@ class Node(Service):
         self._files = NodeFileFace(self._offer, library, parts.open_below, run, self._unshared.add)
         stall = limits.file_stall
         self._downloads = NodeDownloads(
-            self._offer, library.folder, parts.open_below, run, clock, stall, hits, uploaded, parts.fetched
+            self._offer,
+            library.folder,
+            parts.open_below,
+            run,
+            clock,
+            stall,
+            hits,
+            uploaded,
+            parts.fetched,
+            library.poke,
         )
         self._torrent_files = NodeTorrentFiles(self._offer, parts.torrent_of)
         self._search = NodeSearch(self._offer, library.files, lambda: parts.standing().id, run, parts.index)

@@ -7,14 +7,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from attrs import define, frozen
+from attrs import define, field, frozen
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
 
 from p2pshare.errors import StorageError
 from p2pshare.faces.node_content import OpenBelow, open_shared
 from p2pshare.faces.node_files import FILE_NOT_FOUND, NO_SUCH_FILE
-from p2pshare.faces.node_offer import Offer, Shared
+from p2pshare.faces.node_offer import Offer, Shared, Stamp
 from p2pshare.faces.node_stats import Uploaded
 from p2pshare.web.files import download
 from p2pshare.web.limits import LimitedRequest
@@ -46,6 +46,8 @@ class NodeDownloads:
     _hits: Counter[str]
     _uploaded: Uploaded
     _fetched: Callable[[str], object]  # told the name of a file that was fetched to its end
+    _on_doubt: Callable[[], object] = lambda: None  # told: a file is not what it was
+    _doubted: dict[str, Stamp] = field(init=False, factory=dict)  # by name: in which state that was told
 
     def routes(self) -> list[Route]:
         """Give the rows."""
@@ -83,12 +85,21 @@ class NodeDownloads:
         try:
             content = await open_shared(self._open_below, self._folder, file, self._run)
         except StorageError:  # the next look of the library finds out what it is now
+            self._doubt(file)
             raise Refused(404, FILE_NOT_FOUND) from None
+        self._doubted.pop(file.name, None)
         self._uploaded.begun()
         sending = _Sending(file, self._uploaded, self._fetched)
         name = file.name.rpartition("/")[2]
         reply = download(content, name, self._clock, self._stall, self._hits, over=sending.took)
         return Streamed(lambda request: sending.watch(reply.send(request), request), lambda: sending.dropped(reply))
+
+    def _doubt(self, file: Shared) -> None:
+        """Say it once: who asks again and again for what cannot be read must not keep anybody looking."""
+        stamp = file.digest.stamp
+        if self._doubted.get(file.name) != stamp:
+            self._doubted[file.name] = stamp
+            self._on_doubt()
 
 
 @define(eq=False)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
+import stat
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 from attrs import define, field
 from twisted.internet.inotify import (
+    IN_ATTRIB,
     IN_CLOSE_WRITE,
     IN_CREATE,
     IN_DELETE,
@@ -22,7 +25,8 @@ from twisted.internet.inotify import (
 from twisted.logger import Logger
 from twisted.python.filepath import FilePath
 
-_MASK = IN_CLOSE_WRITE | IN_CREATE | IN_DELETE | IN_MOVED_FROM | IN_MOVED_TO
+# Attributes count, too: whoever changes them makes a file another one to those who hand it out.
+_MASK = IN_ATTRIB | IN_CLOSE_WRITE | IN_CREATE | IN_DELETE | IN_MOVED_FROM | IN_MOVED_TO
 
 
 @define(eq=False)
@@ -81,9 +85,19 @@ class Hints:
     def _heard(self, _: object, path: FilePath[str], mask: int) -> None:
         if mask & (IN_DELETE_SELF | IN_IGNORED):
             self._is_stale = True
-        if not mask & IN_CREATE or mask & IN_ISDIR:  # a file that is made is closed one day, too
+        # A file that is made is closed one day, too.
+        if not mask & IN_CREATE or mask & IN_ISDIR or _is_written(path):
             self._poke()
 
     def _give_up(self, error: Exception) -> None:
         self.log.warn("changes in {folder} are seen in rounds only: {reason}", folder=self._folder, reason=str(error))
         self.stop()
+
+
+def _is_written(path: FilePath[str]) -> bool:
+    """Whether a file that appeared has a content already: a hard link has, and nobody ever closes it."""
+    try:
+        status = os.lstat(path.path)
+    except OSError:
+        return False
+    return stat.S_ISREG(status.st_mode) and (status.st_size > 0 or status.st_nlink > 1)

@@ -24,6 +24,7 @@ Value = TypeVar("Value")
 
 SOON = 0.3  # s from a hint that something changed to the look: others come in its wake
 SETTLED = 1.0  # s a file has to be left alone before it is read; who copies into the folder writes all the time
+_APART = 0.2  # s at least between two looks at files that settle one after another
 _BATCH_FILES, _BATCH_BYTES = 64, 8 * 1024 * 1024  # read in one job of a thread
 
 
@@ -84,8 +85,9 @@ class Library(Service):
     _next: IDelayedCall | None = field(init=False, default=None)
     _is_looking: bool = field(init=False, default=False)
     _look_over: Deferred[None] | None = field(init=False, default=None)  # of the last look
-    _again: bool = field(init=False, default=False)  # something changed during a look
-    _early: int = field(init=False, default=0)  # looks in a row that found a file being written
+    _is_poked: bool = field(init=False, default=False)  # since the last look began
+    # What the last look left alone, as it was then, and the s for which it is left when it changes and nobody says so.
+    _early: dict[str, tuple[Stamp, float]] = field(init=False, factory=dict)
     _settled: set[str] = field(init=False, factory=set)  # names whose writer has said that it is done
     _fetched: Counter[str] = field(init=False, factory=Counter)  # downloads that the shelf does not know of
     log = Logger()
@@ -112,9 +114,8 @@ class Library(Service):
         """
         if settled is not None:
             self._settled.add(settled)
-        if self._is_looking:
-            self._again = True
-        elif self.running:
+        self._is_poked = True
+        if self.running and not self._is_looking:
             self._schedule(SOON if settled is None else 0.0)
 
     def withdraw(self, name: str) -> SharedFile | None:
@@ -176,12 +177,13 @@ class Library(Service):
             self.log.failure("looking into {folder}", folder=self.folder)
         self._is_looking = False
         if self.running:
-            self._schedule((0.0 if self._settled else SOON) if self._again else pause)
-        self._again = False
+            self._schedule((0.0 if self._settled else SOON) if self._is_poked else pause)
 
     async def _look(self) -> float:
         """Look once, and read what is new; gives the seconds until the next look."""
-        settled, self._settled = self._settled, set()  # what is said from here on is for the next look
+        # What is said from here on is for the next look.
+        settled, self._settled = self._settled, set()
+        is_poked, self._is_poked = self._is_poked, False
         seen: Survey = await self._run(survey, self.folder)
         if self.on_folders is not None:
             self.on_folders(seen.folders)
@@ -194,17 +196,18 @@ class Library(Service):
         self._former = _only(self._former, seen.files.keys())
         await self._keep(self._shelf.drop, sorted(forgotten))
         await self._keep_counts()
-        fresh, is_early = self._sort(seen.files, settled)
+        fresh, pause = self._sort(seen.files, settled, is_poked)
         await self._read_all(fresh)
         self.is_known = True
-        # Something that is written all the time must not keep us looking all the time.
-        self._early = self._early + 1 if is_early else 0
-        return min(SETTLED * 2 ** (self._early - 1), self._interval) if is_early else self._interval
+        return pause
 
-    def _sort(self, seen: Mapping[str, Stamp], settled: Set[str]) -> tuple[deque[tuple[str, Stamp]], bool]:
-        """Tell what has to be read, and whether there is more that is being written right now."""
+    def _sort(
+        self, seen: Mapping[str, Stamp], settled: Set[str], is_poked: bool
+    ) -> tuple[deque[tuple[str, Stamp]], float]:
+        """Tell what has to be read, and in how many seconds there may be more."""
         fresh: deque[tuple[str, Stamp]] = deque()
-        is_early = False
+        pause = self._interval
+        before, self._early = self._early, {}
         now = self._now()
         for name, stamp in seen.items():
             known = self.files.get(name)
@@ -213,11 +216,17 @@ class Library(Service):
             former = self._former.get(name)
             if known is None and former is not None and former.digest.stamp == stamp:
                 self._add(self._former.pop(name))
-            elif name not in settled and 0 <= now - stamp.modified / 1e9 < SETTLED:
-                is_early = True
+            elif name not in settled and 0 <= (age := now - stamp.modified / 1e9) < SETTLED:
+                last, patience = before.get(name, (stamp, SETTLED))
+                if is_poked or last == stamp:  # it may be whole by now
+                    wait = max(SETTLED - age, _APART)
+                else:  # it is kept open: what is written all the time must not keep us looking all the time
+                    wait = patience = 2 * patience
+                self._early[name] = stamp, min(patience, self._interval)
+                pause = min(pause, wait)
             else:
                 fresh.append((name, stamp))
-        return fresh, is_early
+        return fresh, pause
 
     async def _read_all(self, fresh: deque[tuple[str, Stamp]]) -> None:
         readers = min(self._readers, len(fresh))

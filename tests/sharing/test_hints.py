@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from twisted.internet.inotify import (
+    IN_ATTRIB,
     IN_CLOSE_WRITE,
     IN_CREATE,
     IN_DELETE,
@@ -65,10 +67,11 @@ class HintTests(SynchronousTestCase):
         """Which folders the kernel watches now."""
         return sorted(str(Path(path).relative_to(self.folder)) for path in self.kernels[-1].watched)
 
-    def happen(self, mask: int, name: str = "") -> None:
-        """Let something happen in a folder."""
-        _, heard = self.kernels[-1].watched[str(self.folder / name)]
-        heard(None, FilePath(str(self.folder / name)), mask)
+    def happen(self, mask: int, name: str = "", file: str = "") -> None:
+        """Let something happen in a folder, or to a file there."""
+        asked, heard = self.kernels[-1].watched[str(self.folder / name)]
+        if mask & (asked | IN_DELETE_SELF | IN_IGNORED):  # these two come unasked
+            heard(None, FilePath(str(self.folder / name / file)).asBytesMode(), mask)
 
     def test_covered(self) -> None:
         """New folders are watched, those that are gone are not, and none twice."""
@@ -87,6 +90,29 @@ class HintTests(SynchronousTestCase):
         self.assertEqual(self.pokes, 3)
         self.happen(IN_CREATE)
         self.assertEqual(self.pokes, 3)
+        (self.folder / "new.txt").touch()
+        for file in ("new.txt", "gone.txt"):
+            self.happen(IN_CREATE, file=file)
+        self.assertEqual(self.pokes, 3)
+
+    def test_attributes(self) -> None:
+        """Other permissions, owners and the like are told of: they make a file another one."""
+        self.hints.cover([""])
+        (self.folder / "a.txt").touch()
+        self.happen(IN_ATTRIB, file="a.txt")
+        self.assertEqual(self.pokes, 1)
+
+    def test_linked(self) -> None:
+        """A hard link is told of, though nobody is ever going to close it; also when it is the last name by now."""
+        self.hints.cover([""])
+        (self.folder / "c" / "a.txt").touch()
+        os.link(self.folder / "c" / "a.txt", self.folder / "b.txt")
+        self.happen(IN_CREATE, file="b.txt")
+        self.assertEqual(self.pokes, 1)
+        (self.folder / "c" / "a.txt").unlink()
+        (self.folder / "b.txt").write_bytes(b"content")
+        self.happen(IN_CREATE, file="b.txt")
+        self.assertEqual(self.pokes, 2)
 
     def test_made_again(self) -> None:
         """A folder that was deleted and made again between two looks is watched again."""

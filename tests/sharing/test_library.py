@@ -120,6 +120,23 @@ class RoundTests(LibraryCase):
         self.assertEqual(library.files["a.txt"].shared_at, first.shared_at)
         self.assertNotEqual(library.files["a.txt"].digest.stamp, first.digest.stamp)
 
+    def test_attributes(self) -> None:
+        """A file with other permissions, or one more name elsewhere, is read again at once, and is no news."""
+        path = self.write("a.txt")
+        library = self.start()
+        self.told()
+        first = library.files["a.txt"]
+        path.chmod(0o600)
+        names = 0
+        for _ in range(2):
+            before = library.files["a.txt"].digest.stamp.changed
+            while path.stat().st_ctime_ns == before:  # the kernel's clock has coarse steps
+                os.link(path, self.top / f"elsewhere {(names := names + 1)}")
+            library.poke()
+            self.clock.advance(SOON)
+            self.assertEqual(library.files["a.txt"].digest.stamp.changed, path.stat().st_ctime_ns)
+            self.assertEqual((self.told(), library.files["a.txt"].shared_at), ([], first.shared_at))
+
     def test_restart(self) -> None:
         """After a restart nothing that is unchanged is read again; what went meanwhile is forgotten."""
         self.write("a.txt")
@@ -177,6 +194,87 @@ class RoundTests(LibraryCase):
             self.clock.advance(looks[-1])
         self.assertEqual(looks, [SOON, 1.0, 2.0, 4.0, 8.0, 16.0, 30.0, 30.0])
         self.assertEqual(self.told(), [])
+
+
+class NoticingTests(LibraryCase):
+    """How soon a file is read after its last change, and how often the folder is looked at for that."""
+
+    STEP = 0.05  # s
+    WITHIN = 1.5  # s from the last change to the reading
+
+    def start(self) -> Library:
+        """Begin sharing, and note when each file is told of."""
+        library = super().start()
+        self.told_at: dict[str, float] = {}
+        library.subscribe(lambda event: self.told_at.setdefault(event.file.name, self.clock.seconds()))
+        return library
+
+    def change(self, name: str, is_told: bool = True) -> None:
+        """Write to a file; who closes it has the library poked."""
+        self.write(name, name.encode(), age=0.0)
+        if is_told:
+            self.library.poke()
+
+    def pass_time(self, seconds: float, *always: str) -> int:
+        """Let time pass, in which these files are written to and kept open; gives the number of looks."""
+        looks = 0
+        for _ in range(round(seconds / self.STEP)):
+            for name in always:
+                self.change(name, is_told=False)
+            due = min(call.getTime() for call in self.clock.getDelayedCalls())
+            self.clock.advance(self.STEP)
+            looks += due <= self.clock.seconds()
+        return looks
+
+    def test_one_after_another(self) -> None:
+        """Files that are written one after another are each read in time, in as many looks as that takes."""
+        self.start()
+        written, looks = {}, 0
+        for name in (f"{number:02}.txt" for number in range(15)):
+            self.change(name)
+            written[name] = self.clock.seconds()
+            looks += self.pass_time(0.4)
+        looks += self.pass_time(5)
+        self.assertEqual(self.told(), [(FileAdded, name) for name in written])
+        late = {name: at - written[name] for name, at in self.told_at.items() if at > written[name] + self.WITHIN}
+        self.assertEqual(late, {})
+        self.assertLess(looks, 35)
+
+    def test_opened_and_closed(self) -> None:
+        """A file that is closed after every line is read when the last one is there, and not before."""
+        self.start()
+        for pause in (0.1, 0.25, 0.4, 0.6, 0.75, 0.9):
+            name = f"{pause}.txt"
+            for _ in range(round(6 / pause)):
+                self.change(name)
+                ended = self.clock.seconds()
+                self.pass_time(pause)
+            self.pass_time(10)
+            self.assertEqual(self.told(), [(FileAdded, name)])
+            self.assertGreaterEqual(self.told_at[name], ended + SETTLED - self.STEP)
+            self.assertLessEqual(self.told_at[name], ended + self.WITHIN)
+
+    def test_beside_a_log(self) -> None:
+        """A file that never rests keeps nobody from reading another one in time, and is not looked at all the time."""
+        self.start()
+        self.change("log.txt")
+        self.pass_time(2 * INTERVAL, "log.txt")
+        self.assertLessEqual(self.pass_time(2 * INTERVAL, "log.txt"), 3)
+        self.change("a.txt")
+        self.pass_time(self.WITHIN, "log.txt")
+        self.assertEqual(self.told(), [(FileAdded, "a.txt")])
+        self.assertLessEqual(self.pass_time(2 * INTERVAL, "log.txt"), 4)
+        self.assertEqual(self.told(), [])
+
+    def test_unheard_beside_a_log(self) -> None:
+        """Also a file that nobody has told of is read as soon as it has settled, once a look has found it."""
+        self.start()
+        self.change("log.txt")
+        self.pass_time(2 * INTERVAL, "log.txt")
+        while self.pass_time(self.STEP, "log.txt") == 0:
+            self.change("a.txt", is_told=False)
+        self.pass_time(self.WITHIN, "log.txt")
+        self.assertEqual(self.told(), [(FileAdded, "a.txt")])
 
 
 class TroubleTests(LibraryCase):
