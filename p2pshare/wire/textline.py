@@ -127,6 +127,7 @@ class LineReader:
     _buffer: bytearray = field(init=False, factory=bytearray)  # of a line that is not over
     _searched: int = field(init=False, default=0)  # so many bytes of it hold no newline
     _ends_lines: bool = field(init=False, default=False)  # it has sent a newline
+    _has_begun: bool = field(init=False, default=False)  # something that is not blank has come
 
     @property
     def is_waiting(self) -> bool:
@@ -158,6 +159,7 @@ class LineReader:
     def _next(self) -> bytes | None:
         self._skip_blanks()
         buffer = self._buffer
+        self._has_begun = self._has_begun or bool(buffer)
         newline = buffer.find(b"\n", self._searched)
         if newline >= 0:
             self._ends_lines = True
@@ -171,6 +173,8 @@ class LineReader:
         """Between two lines there may be what ended the first of them, late."""
         blanks = next((place for place, byte in enumerate(self._buffer) if byte not in _BLANK), len(self._buffer))
         if blanks and b"\n" in self._forget(blanks):
+            if not (self._has_begun or self._answers):
+                raise RemoteWireError("an empty line, not HANDSHAKE")
             self._ends_lines = True
 
     def _forget(self, size: int) -> bytes:

@@ -158,6 +158,13 @@ class LineReaderTests(SynchronousTestCase):
         for data in (b"G", b"HANDX", b"handshake", b"\x13Bit", b"REQUEST x", b"REQUESTS"):
             self.assertRaises(RemoteWireError, read, LineReader(False, 3), data)
 
+    def test_s0_11_empty_line_first(self) -> None:
+        """Whoever dials begins with a HANDSHAKE, not with an empty line; whoever answers us, and later, may send one."""
+        for data in (b"\n", b" \r\n", b"\nHANDSHAKE "):
+            self.assertRaises(RemoteWireError, read, LineReader(False, 3), data)
+        self.assertEqual(read(LineReader(True, 3), b"\n"), [])
+        self.assertEqual(len(read(LineReader(False, 12), b"REQUEST 1\n\nREQUEST 2\n")), 2)
+
     def test_too_long(self) -> None:
         """Nobody makes us keep more than a line can need."""
         reader = LineReader(False)
