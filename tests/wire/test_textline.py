@@ -159,7 +159,7 @@ class LineReaderTests(SynchronousTestCase):
             self.assertRaises(RemoteWireError, read, LineReader(False, 3), data)
 
     def test_s0_11_empty_line_first(self) -> None:
-        """Whoever dials begins with a HANDSHAKE, not with an empty line; whoever answers us, and later, may send one."""
+        """Whoever dials begins with a HANDSHAKE and no empty line; later, and from who answers us, one is no matter."""
         for data in (b"\n", b" \r\n", b"\nHANDSHAKE "):
             self.assertRaises(RemoteWireError, read, LineReader(False, 3), data)
         self.assertEqual(read(LineReader(True, 3), b"\n"), [])
