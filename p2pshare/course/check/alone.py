@@ -6,8 +6,8 @@ from attrs import define, field
 
 from p2pshare.course.check.findings import Findings, Weight
 from p2pshare.course.check.reading import SLACK, Entry, Logs, PeerLog
+from p2pshare.course.check.words import in_words
 from p2pshare.course.sentences import (
-    TEMPLATES,
     ChangedOptimistic,
     ChangedPreferred,
     DownloadedFile,
@@ -31,21 +31,12 @@ def check_log(log: PeerLog, logs: Logs, findings: Findings) -> None:
     """
     for line, text in log.strange:
         kind = meant(text)
-        hint = f"; is it to be “{TEMPLATES[kind].format_map(_Blanks())}”?" if kind else ""
+        hint = f"; is it to be “{in_words(kind)}”?" if kind else ""
         findings.add(Weight.ERROR, "strange", log.file, line, f"{text!r} is none of the eleven sentences{hint}")
     story = _Story(log, logs, findings)
     for entry in log.entries:
         story.go_on(entry)
     story.end()
-
-
-class _Blanks(dict[str, str]):
-    """Shows a template with names for its fields."""
-
-    _names = {"peer": "[id]", "other": "[other id]", "neighbors": "[id],[id]", "piece": "[index]", "count": "[number]"}
-
-    def __missing__(self, key: str) -> str:
-        return self._names[key]
 
 
 @define(eq=False)
@@ -84,6 +75,9 @@ class _Story:
                 self._met(entry, said)
             case ChangedPreferred():
                 self._chose(entry, said)
+            case ChangedOptimistic():
+                self._known(entry, said.other)
+                self._check_wish(entry, said.other, "the optimistically unchoked")
             case DownloadedPiece():
                 self._known(entry, said.other)
                 self._got_piece(entry, said)
@@ -141,7 +135,15 @@ class _Story:
             )
         for other in chosen:
             self._known(entry, other)
+        for other in chosen:
+            if other not in self._preferred:
+                self._check_wish(entry, other, "a preferred")
         self._preferred = chosen
+
+    def _check_wish(self, entry: Entry, other: int, what: str) -> None:
+        """Who is unchoked wants something. Who never said so is looked at with the log of the other side."""
+        if self._interested.get(other) is False:
+            self._note(entry, "wish", f"has {other} as {what} neighbor, which is not interested")
 
     def _got_piece(self, entry: Entry, said: DownloadedPiece) -> None:
         piece, total = said.piece, self._total
@@ -163,16 +165,13 @@ class _Story:
         """
         Whether a piece can have been asked for before a choke, and written down after it: it had to be stored first.
 
-        Within some seconds any may be, as the next was asked for while the last was being stored. Where times are not
-        known, one may be.
+        Within some seconds any may be, as the next was asked for while the last was being stored; so any may be where
+        times are not known.
         """
         choke = self._choked.get(other)
         if choke is None:
             return False
-        if choke.time is None or entry.time is None:
-            del self._choked[other]
-            return True
-        return entry.time <= choke.time + SLACK
+        return choke.time is None or entry.time is None or entry.time <= choke.time + SLACK
 
     def _got_file(self, entry: Entry) -> None:
         total = self._total
@@ -187,7 +186,7 @@ class _Story:
     def _heard(
         self,
         entry: Entry,
-        said: ChangedOptimistic | WasUnchoked | WasChoked | ReceivedHave | ReceivedInterested | ReceivedNotInterested,
+        said: WasUnchoked | WasChoked | ReceivedHave | ReceivedInterested | ReceivedNotInterested,
     ) -> None:
         other = said.other
         match said:

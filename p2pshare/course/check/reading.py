@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from datetime import datetime
 from pathlib import Path
 
-from attrs import field, frozen
+from attrs import evolve, field, frozen
 
+from p2pshare.course.check.times import read_times
 from p2pshare.course.config import COMMON, PEER_INFO, PEERS_LIMIT, Common, PeerInfo, read_common, read_peer_info
 from p2pshare.course.sentences import DownloadedPiece, Sentence, read
 from p2pshare.errors import StorageError
@@ -64,6 +64,16 @@ class Logs:
         return [*started, *sorted(self.by_peer.keys() - set(started))]
 
     @property
+    def strays(self) -> list[PeerLog]:
+        """The logs of who is not in PeerInfo.cfg: of another swarm, perhaps."""
+        return [] if self.info is None else [log for peer, log in self.by_peer.items() if peer not in self.info]
+
+    def without_strays(self) -> Logs:
+        """Leave out the logs of who is not in PeerInfo.cfg."""
+        gone = {log.peer for log in self.strays}
+        return evolve(self, by_peer={peer: log for peer, log in self.by_peer.items() if peer not in gone})
+
+    @property
     def num_pieces(self) -> int | None:
         """How many pieces the file has: as configured, or as many as any peer ever had; None: nobody says."""
         if self.common is not None:
@@ -110,7 +120,8 @@ def read_logs(folder: Path) -> Logs:
 
 def parse_log(peer: int, file: str, text: str) -> PeerLog:
     """Read the lines of one log. Blank ones do not count."""
-    entries, strange = [], []
+    found: list[tuple[int, str, Sentence]] = []
+    strange = []
     for number, line in enumerate(text.split("\n"), 1):
         line = line.removesuffix("\r")
         if not line.strip():
@@ -119,7 +130,9 @@ def parse_log(peer: int, file: str, text: str) -> PeerLog:
         if said is None:
             strange.append((number, line[:200]))
         else:
-            entries.append(Entry(number, _time(said[0]), said[1]))
+            found.append((number, *said))
+    times = read_times(time for _, time, _ in found)
+    entries = (Entry(number, time, said) for time, (number, _, said) in zip(times, found, strict=True))
     return PeerLog(peer, file, tuple(entries), tuple(strange))
 
 
@@ -135,11 +148,3 @@ def _text(path: Path) -> str:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError:  # typographic quotes, as Java writes them on Windows
         return data.decode("cp1252", "replace")
-
-
-def _time(text: str) -> float | None:
-    """Read a time as ISO 8601 has it, in brackets or not. The assignment leaves its form free."""
-    try:
-        return datetime.fromisoformat(text.strip("[] ")).timestamp()
-    except (ValueError, OverflowError, OSError):
-        return None

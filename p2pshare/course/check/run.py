@@ -16,9 +16,26 @@ from p2pshare.errors import StorageError
 def check_logs(logs: Logs) -> tuple[Finding, ...]:
     """Find what is wrong in the logs of one swarm, the worst first."""
     findings = Findings()
+    for log in logs.strays:
+        text = f"peer {log.peer} is not in PeerInfo.cfg, so its log is not looked at"
+        findings.add(Weight.WARNING, "stray", log.file, None, text)
+    logs = logs.without_strays()
     for log in logs.by_peer.values():
         check_log(log, logs, findings)
     check_together(logs, findings)
+    return findings.all()
+
+
+def untimed(logs: Logs) -> tuple[Finding, ...]:
+    """Say which logs cannot be checked as well as others, as not all of their times can be read."""
+    findings = Findings()
+    for log in logs.by_peer.values():
+        missing = sum(entry.time is None for entry in log.entries)
+        if missing:
+            text = (
+                f"{missing} of its {len(log.entries)} times cannot be read, and what only they could show is not said"
+            )
+            findings.add(Weight.NOTE, "untimed", log.file, None, text)
     return findings.all()
 
 
@@ -33,7 +50,8 @@ def run_check(folder: Path, report: Path | None, say: Callable[[str], object]) -
     :raise ConfigError: a configuration file lies there, and is wrong.
     """
     logs = read_logs(folder)
-    findings = check_logs(logs)
+    findings = (*check_logs(logs), *untimed(logs.without_strays()))
+    logs = logs.without_strays()
     for finding in findings:
         say(str(finding))
     if report is not None:

@@ -4,18 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from attrs import define, field
-
 from p2pshare.course.check.findings import Findings, Weight
-from p2pshare.course.check.reading import SLACK, Entry, Logs, PeerLog
+from p2pshare.course.check.known import Known, learn
+from p2pshare.course.check.reading import SLACK, Entry, Logs
+from p2pshare.course.check.wishes import MOMENT, check_interest, check_unchokes
+from p2pshare.course.check.words import in_words
 from p2pshare.course.sentences import (
     TEMPLATES,
-    ChangedOptimistic,
-    ChangedPreferred,
     DownloadedPiece,
     MadeConnection,
     ReceivedHave,
-    ReceivedInterested,
     Sentence,
     WasConnected,
     WasUnchoked,
@@ -24,66 +22,30 @@ from p2pshare.course.sentences import (
 Note = Callable[[str, str], None]  # takes the kind of a finding, and its text
 
 
-@define(eq=False)
-class _Known:
-    """What one peer's own log tells that others may refer to."""
-
-    log: PeerLog
-    started_with_file: bool
-    got: dict[int, Entry] = field(factory=dict)  # piece -> when it came
-    met: dict[int, Entry] = field(factory=dict)  # neighbor -> when they were connected
-    dialled: set[int] = field(factory=set)
-    answered: set[int] = field(factory=set)
-    chosen: set[int] = field(factory=set)  # preferred or optimistically unchoked at some time
-    interested: set[int] = field(factory=set)  # who told it so
-    heard: dict[int, set[int]] = field(factory=dict)  # neighbor -> the pieces it said to have
-    sources: dict[int, Entry] = field(factory=dict)  # neighbor -> the first piece from it
-
-
 def check_together(logs: Logs, findings: Findings) -> None:
     """Compare every log with those of its neighbors, as far as they are there."""
-    known = {peer: _learn(log, logs.started_with_file(peer)) for peer, log in logs.by_peer.items()}
+    known = {peer: learn(log, logs.started_with_file(peer)) for peer, log in logs.by_peer.items()}
     for peer in logs.peers:
         if peer not in known:
             findings.add(Weight.ERROR, f"no log {peer}", "", None, f"peer {peer} of PeerInfo.cfg has no log")
+    slots = 0 if logs.common is None else logs.common.preferred_neighbors
     for me in known.values():
         for entry in me.log.own:
-            other = known.get(getattr(entry.sentence, "other", me.log.peer))
+            other = known.get(getattr(entry.sentence, "other", me.peer))
             if other is not None and other is not me:
                 _compare(me, entry, other, findings)
         for other in known.values():
             if other is not me:
                 _check_pair(me, other, findings, all_meet=logs.info is not None)
+                check_unchokes(me, other, findings)
+                is_seed = logs.info is not None and other.started_with_file
+                check_interest(me, other, findings, is_seed=is_seed, slots=slots)
     _check_vocabulary(logs, findings)
 
 
-def _learn(log: PeerLog, started_with_file: bool) -> _Known:
-    me = _Known(log, started_with_file)
-    for entry in log.own:
-        match entry.sentence:
-            case MadeConnection(other=other):
-                me.dialled.add(other)
-                me.met.setdefault(other, entry)
-            case WasConnected(other=other):
-                me.answered.add(other)
-                me.met.setdefault(other, entry)
-            case ChangedPreferred(neighbors=neighbors):
-                me.chosen.update(neighbors)
-            case ChangedOptimistic(other=other):
-                me.chosen.add(other)
-            case ReceivedInterested(other=other):
-                me.interested.add(other)
-            case ReceivedHave(other=other, piece=piece):
-                me.heard.setdefault(other, set()).add(piece)
-            case DownloadedPiece(other=other, piece=piece):
-                me.got.setdefault(piece, entry)
-                me.sources.setdefault(other, entry)
-    return me
-
-
-def _compare(me: _Known, entry: Entry, other: _Known, findings: Findings) -> None:
+def _compare(me: Known, entry: Entry, other: Known, findings: Findings) -> None:
     """Look at one line about a neighbor whose log is there, too."""
-    peer, name = me.log.peer, other.log.peer
+    peer, name = me.peer, other.peer
 
     def note(kind: str, text: str) -> None:
         what = f"{type(entry.sentence).__name__} {kind} {name}"
@@ -97,25 +59,29 @@ def _compare(me: _Known, entry: Entry, other: _Known, findings: Findings) -> Non
         case WasUnchoked() if peer not in other.chosen:
             note("chosen", f"is unchoked by {name}, which never has it as preferred or optimistic neighbor")
         case ReceivedHave(piece=piece):
-            _check_source(entry, other, piece, f"hears from {name} that it has piece {piece}", note)
+            _check_source(me, entry, other, piece, f"hears from {name} that it has piece {piece}", note)
         case DownloadedPiece(piece=piece):
-            _check_source(entry, other, piece, f"gets piece {piece} from {name}", note)
+            _check_source(me, entry, other, piece, f"gets piece {piece} from {name}", note)
 
 
-def _check_source(entry: Entry, other: _Known, piece: int, what: str, note: Note) -> None:
+def _check_source(me: Known, entry: Entry, other: Known, piece: int, what: str, note: Note) -> None:
     """Whoever offers a piece, or sends it, must have had it by then."""
     if other.started_with_file:
+        if isinstance(entry.sentence, ReceivedHave):
+            note("seed", f"{what}, which had the file from the start and so gets no piece to tell of")
         return
     came = other.got.get(piece)
     if came is None:
         note("never", f"{what}, which by its own log it never got")
-    elif came.time is not None and entry.time is not None and came.time > entry.time + SLACK:
-        note("later", f"{what}, which by its own log it got {came.time - entry.time:.0f} s later")
+    elif came.time is not None and entry.time is not None:
+        late = came.time + me.lead_over(other) - entry.time
+        if late > SLACK:
+            note("later", f"{what}, which by its own log it got {late:.0f} s later")
 
 
-def _check_pair(me: _Known, other: _Known, findings: Findings, *, all_meet: bool) -> None:
+def _check_pair(me: Known, other: Known, findings: Findings, *, all_meet: bool) -> None:
     """Look for what the log of one lacks, by what the log of the other says."""
-    peer, name = me.log.peer, other.log.peer
+    peer, name = me.peer, other.peer
     if name in me.sources and peer not in other.interested:
         line = me.sources[name].line
         text = f"gets pieces from {name}, whose log never says that {peer} is interested"
@@ -128,24 +94,45 @@ def _check_pair(me: _Known, other: _Known, findings: Findings, *, all_meet: bool
         _check_haves(me, met, other, findings)
 
 
-def _check_haves(me: _Known, met: Entry, other: _Known, findings: Findings) -> None:
-    """Every piece that a neighbor got while connected was told to everybody."""
-    heard = me.heard.get(other.log.peer, set())
+def _check_haves(me: Known, met: Entry, other: Known, findings: Findings) -> None:
+    """
+    Find pieces that a neighbor got while connected, and did not tell of.
+
+    Its bitfield told of those before, and, as logs have whole seconds, perhaps of some right after; but of none that
+    came when the bitfield was there for sure.
+    """
+    name = other.peer
+    heard = me.heard.get(name, {})
+    surely, lead = _when_informed(me, other), me.lead_over(other)
+    last = max((other.got[piece].line for piece in heard if piece in other.got), default=0)
     for piece, came in other.got.items():
-        if piece in heard:
+        if piece in heard or (not me.is_whole and came.line > last):  # a log that breaks off tells nothing of later
             continue
-        weight = Weight.WARNING
-        if came.time is not None and met.time is not None:
-            if came.time <= met.time + SLACK:
-                continue  # the bitfield told of it
-            weight = Weight.ERROR
-        text = f"never hears that {other.log.peer} has piece {piece}, which it got in line {came.line} of its log"
-        findings.add(weight, f"unheard {other.log.peer}", me.log.file, None, text)
+        since = None if came.time is None or met.time is None else came.time + lead - met.time  # s
+        told = surely is not None and came.line > surely and (since is None or since >= -SLACK)
+        if told or (since is not None and since > SLACK):
+            text = f"never hears that {name} has piece {piece}, which it got in line {came.line} of its log"
+            findings.add(Weight.ERROR, f"unheard {name}", me.log.file, None, text)
+
+
+def _when_informed(me: Known, other: Known) -> int | None:
+    """Find the line of a neighbor's log from which on its bitfield was with us; None: the logs do not tell."""
+    joined = other.joined.get(me.peer)
+    if joined is None:
+        return None
+    lines = [came.line for came in other.got.values() if came.line > joined]
+    heard = me.heard.get(other.peer, {})
+    told = [other.got[piece].line for piece in heard if piece in other.got and other.got[piece].line > joined]
+    if me.peer in other.informed:
+        told.append(other.informed[me.peer])
+    if not heard and len(lines) >= MOMENT:
+        told.append(joined)  # so many pieces cannot have come while they greeted each other
+    return min(told, default=None)
 
 
 def _check_vocabulary(logs: Logs, findings: Findings) -> None:
     """Name the sentences that nobody ever wrote."""
     said: set[type[Sentence]] = {type(entry.sentence) for log in logs.by_peer.values() for entry in log.entries}
-    for kind, template in TEMPLATES.items():
+    for kind in TEMPLATES:
         if kind not in said:
-            findings.add(Weight.NOTE, kind.__name__, "", None, f"nobody ever says “{template}”")
+            findings.add(Weight.NOTE, kind.__name__, "", None, f"nobody ever says “{in_words(kind)}”")

@@ -7,8 +7,9 @@ from pathlib import Path
 from twisted.trial.unittest import SynchronousTestCase
 
 from p2pshare.course.check.run import run_check
+from p2pshare.course.config import write_peer_info
 from p2pshare.errors import StorageError
-from tests.course.check.runs import RUN, text_of
+from tests.course.check.runs import INFO, RUN, text_of
 
 
 class RunTests(SynchronousTestCase):
@@ -24,6 +25,23 @@ class RunTests(SynchronousTestCase):
         self.assertEqual(run_check(self.folder, None, self.said.append), 0)
         self.assertEqual(self.said, ["3 logs: 0 errors, 0 warnings"])
         self.assertEqual(len(list(self.folder.iterdir())), 3)
+
+    def test_log_of_nobody(self) -> None:
+        """A log of who is not in PeerInfo.cfg is one warning, and is not compared with the others."""
+        (self.folder / "PeerInfo.cfg").write_text(write_peer_info(INFO))
+        (self.folder / "log_peer_1099.log").write_text(text_of(RUN, 1002).replace("Peer 1002 ", "Peer 1099 "))
+        report = self.folder / "report.html"
+        self.assertEqual(run_check(self.folder, report, self.said.append), 0)
+        text = "warning: log_peer_1099.log: peer 1099 is not in PeerInfo.cfg, so its log is not looked at"
+        self.assertEqual(self.said, [text, "3 logs: 0 errors, 1 warnings"])
+        self.assertIn("swarm of 3 peers", report.read_text())
+
+    def test_times_that_cannot_be_read(self) -> None:
+        """That times are in an unknown form is said in one note for each log."""
+        (self.folder / "log_peer_1003.log").write_text(text_of(RUN, 1003, lambda seconds: "some time"))
+        self.assertEqual(run_check(self.folder, None, self.said.append), 0)
+        self.assertEqual(len(self.said), 2, self.said)
+        self.assertTrue(self.said[0].startswith("note: log_peer_1003.log: 11 of its 11 times cannot be read"))
 
     def test_bad_logs(self) -> None:
         """Each finding is a line, and exit code 1 says that there was an error among them."""
