@@ -51,6 +51,7 @@ class NodeTorrent:
     peers: int = 0
     eta: float | None = None
     error: str | None = None
+    of_shared_file: bool = False  # somebody fetches it just now; what is done with torrents is not for it
 
 
 @frozen
@@ -99,14 +100,16 @@ async def all_torrents(node: Service) -> NodeTorrents:
 
 def chosen(torrents: Iterable[NodeTorrent], wanted: Sequence[str]) -> list[NodeTorrent]:
     """
-    Find the torrents that people mean: by info hash, the beginning of one, or exact name; ``all`` means all.
+    Find the torrents that people mean: by info hash, the beginning of one, or exact name; ``all`` is all but those of
+    shared files.
 
     :raise Ended: one is unknown, or could be several.
     """
     known = list(torrents)
     found: dict[str, NodeTorrent] = {}
     for text in wanted:
-        for torrent in known if text == ALL else [_meant(known, text)]:
+        added = [torrent for torrent in known if not torrent.of_shared_file]
+        for torrent in added if text == ALL else [_meant(known, text)]:
             found[torrent.info_hash] = torrent
     return list(found.values())
 

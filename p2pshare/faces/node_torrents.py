@@ -7,7 +7,7 @@ from itertools import chain, islice
 from pathlib import Path
 from typing import Any, Protocol
 
-from attrs import define, field, frozen
+from attrs import define, evolve, field, frozen
 from twisted.internet.defer import Deferred, succeed
 
 from p2pshare.errors import ConfigError, MetainfoError, RequestRefused, StorageError
@@ -147,7 +147,10 @@ class NodeTorrents:
     async def list_torrents(self, call: Call[NodePage, None]) -> TransferList:
         """Those added last first; 200 at once, or up to a thousand with a limit."""
         now, swarms, paused = self._now(), self._torrents.swarms, self._paused
-        here = (TorrentInfo.of(take_snapshot(swarm, now)) for swarm in reversed(list(swarms.values())))
+        here = (
+            evolve(TorrentInfo.of(take_snapshot(swarm, now)), of_shared_file=self._is_shared(swarm.info_hash))
+            for swarm in reversed(list(swarms.values()))
+        )
         asleep = (paused_info(snapshot) for snapshot in reversed(list(paused.values())))
         first, end = call.query.cut(_PAGE, LONGEST_PAGE)
         return TransferList(

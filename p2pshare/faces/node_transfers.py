@@ -41,6 +41,7 @@ class TorrentInfo:
     seeds: int
     eta: float | None
     error: str | None
+    of_shared_file: bool = False  # it comes and goes with the file
 
     @classmethod
     def of(cls, shown: SwarmSnapshot) -> TorrentInfo:

@@ -109,6 +109,14 @@ class OrderTests(NodeTestCase):
         self.assertEqual(result.stdout, "song.mp3: Torrent resumed\n")
         self.assertEqual(result.stderr, "p2pshare: disk.img: the torrent is not paused\n")
 
+    def test_shared_files_are_not_meant(self) -> None:
+        """A torrent that is there because somebody fetches a shared file is none of "all"; by its name it is meant."""
+        self.holds(A, {**B, "of_shared_file": True})
+        self.node.answers[f"{TORRENTS}/{'aa' * 20}/pause"] = done(A, "Torrent paused")
+        self.node.answers[f"{TORRENTS}/{'bb' * 20}/pause"] = IndexRefused("this is a file of the shared folder", 409)
+        self.assertEqual(run("pause", "all").output, "disk.img: Torrent paused\n")
+        self.assertEqual(run("pause", "song.mp3").exit_code, ExitCode.ERROR)
+
     def test_many_pages(self) -> None:
         """A daemon with more torrents than one answer holds is asked again."""
         many = [held(f"t{n}", f"{n:040x}") for n in range(1001)]

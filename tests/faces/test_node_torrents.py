@@ -238,6 +238,8 @@ class ChangingTests(TorrentCase):
         """The torrent of a shared file can be checked again, but goes only when the file is unshared."""
         self.begin(pausing=self.paused, is_shared=lambda info_hash: info_hash == TORRENT.info_hash)
         self.hold(ALL)
+        (listed,) = self.value_of("/api/v1/torrents")["torrents"]
+        self.assertTrue(listed["of_shared_file"])
         for method, way in (("DELETE", ""), ("POST", "/pause")):
             self.assertIn("unshare", self.refused(self.ask(method, f"/api/v1/torrents/{_HASH}{way}"), 409))
         self.assertEqual((self.torrents.removed, self.paused.told), ([], []))
