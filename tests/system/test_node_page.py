@@ -91,6 +91,17 @@ class FilesTests(NodePageTestCase):
         self.assertIsNone(page.evaluate("window.hacked ?? null"))
         self.assertEqual((self.strayed, self.complaints), ([], []))
 
+    def test_f76_turned_names(self) -> None:
+        """A name that turns the direction of what follows looks like no other; links lead to it all the same."""
+        self.put("rtl\u202etxt.exe")
+        self.begin()
+        page = self.open()
+        self.expect_text(self.files(page), "rtl\ufffdtxt.exe")
+        page.get_by_role("button", name="Info").click()
+        link = page.get_by_role("dialog").get_by_label("Link", exact=True).input_value()
+        self.assertEqual(link, f"{self.url}/download?filename=rtl%E2%80%AEtxt.exe")
+        self.assertEqual(self.complaints, [])
+
     def test_info_and_links(self) -> None:
         """The info of a file has a link that leads to its bytes; Escape closes it, and the focus is where it was."""
         content = bytes(range(256)) * 50

@@ -1,9 +1,16 @@
 // What all pages share: asking the service, hearing from it, and the small parts they are built of.
 // Text becomes text nodes, never markup, so a file may be called whatever it likes.
 
-import { html, render, useCallback, useEffect, useRef, useState } from "/static/vendor/preact-htm.js";
+import { html as plain, render, useCallback, useEffect, useRef, useState } from "/static/vendor/preact-htm.js";
 
-export { html, render, useCallback, useEffect, useRef, useState };
+export { render, useCallback, useEffect, useRef, useState };
+
+// They turn the direction of what follows: a file could seem to be another one.
+const TURNS = /[\u200e\u200f\u202a-\u202e\u2066-\u2069]/g;
+
+/** Make elements; of text between them every character is seen, and values of attributes are left as they are. */
+export const html = (parts, ...values) =>
+  plain(parts, ...values.map((value, at) => (typeof value === "string" && !parts[at].endsWith("=") ? value.replace(TURNS, "\ufffd") : value)));
 
 const RECONNECT_AFTER = 5000; // ms
 
