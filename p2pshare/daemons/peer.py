@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import signal
 from collections.abc import Sequence
 from pathlib import Path
@@ -154,10 +153,6 @@ class Options(DaemonOptions):
         assert state is not None, "set by _read_settings()"
         if Path(state).resolve().is_relative_to(Path(folder).resolve()):  # there may be a token in it
             raise UsageError(f"cannot share {folder}: the state folder {state} is in it; choose another --state-dir")
-        if Path(self.settings.data).resolve().is_relative_to(Path(folder).resolve()):  # where nothing is to be written
-            if self["data"] is not None or self.settings.data != os.getcwd():
-                raise UsageError(f"cannot share {folder}: the data folder is in it; choose another --data")
-            self.settings = override(self.settings, data=str(Path(state) / "downloads"))
 
     def _read_settings(self) -> PeerSettings:
         config = self["config"]
@@ -195,7 +190,7 @@ class Options(DaemonOptions):
                 seed=tuple(dict.fromkeys(str(Path(file).absolute()) for file in (*text.seed, *self._texts))),
                 tracker=self["text-tracker"],
             ),
-            data=str(Path(settings.data).absolute()),
+            data=str(_data_folder(settings, folder)),
             watch=None if settings.watch is None else str(Path(settings.watch).absolute()),
             state_dir=str(_state_folder(settings)),
         )
@@ -222,6 +217,15 @@ class Options(DaemonOptions):
 def _state_folder(settings: PeerSettings) -> Path:
     folder = settings.state_dir
     return user_state_path("p2pshare") / "peer" if folder is None else Path(folder).absolute()
+
+
+def _data_folder(settings: PeerSettings, shared: str | None) -> Path:
+    """Find where content goes: not into the shared folder, unless somebody has chosen that."""
+    folder = Path(settings.data).absolute()
+    if shared is not None and settings.data == PeerSettings().data:
+        if folder.resolve().is_relative_to(Path(shared).resolve()):
+            return _state_folder(settings) / "downloads"
+    return folder
 
 
 def makeService(options: Options) -> IService:
