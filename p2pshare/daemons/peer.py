@@ -222,10 +222,10 @@ def _state_folder(settings: PeerSettings) -> Path:
 def _data_folder(settings: PeerSettings, shared: str | None) -> Path:
     """Find where content goes: not into the shared folder, unless somebody has chosen that."""
     folder = Path(settings.data).absolute()
-    if shared is not None and settings.data == PeerSettings().data:
-        if folder.resolve().is_relative_to(Path(shared).resolve()):
-            return _state_folder(settings) / "downloads"
-    return folder
+    is_chosen = settings.data != PeerSettings().data
+    if is_chosen or shared is None or not folder.resolve().is_relative_to(Path(shared).resolve()):
+        return folder
+    return _state_folder(settings) / "downloads"
 
 
 def makeService(options: Options) -> IService:
