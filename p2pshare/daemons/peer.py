@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from random import Random
@@ -251,6 +252,9 @@ def makeService(options: Options) -> IService:
 
 
 def _reload_on_hangup(reactor: Any, options: Options, service: PeerService) -> None:
+    if sys.stdin is not None and sys.stdin.isatty():  # there the signal says that the terminal is gone, and we go, too
+        return
+
     def reload() -> None:
         try:
             service.reload(options.reread())

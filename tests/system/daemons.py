@@ -38,6 +38,7 @@ class Daemon:
         self.process = subprocess.Popen(
             command,
             cwd=folder,
+            stdin=subprocess.DEVNULL,  # not the terminal that the tests may have
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
