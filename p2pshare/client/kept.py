@@ -12,8 +12,9 @@ from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
 from p2pshare.client.intake import Intake, take_in
-from p2pshare.errors import MetainfoError, StorageError
+from p2pshare.errors import MetainfoError
 from p2pshare.metainfo import Metainfo, dump
+from p2pshare.storage.small_file import write_whole
 
 MOST = 100_000  # torrents; more than a process could bear
 
@@ -30,7 +31,7 @@ class KeptTorrents:
 
     def remember(self, content: Metainfo) -> Deferred[None]:
         """Keep one. Fails with StorageError."""
-        return self._run(_write, self._path(content.info_hash), dump(content))
+        return self._run(write_whole, self._path(content.info_hash), dump(content))
 
     def forget(self, info_hash: bytes) -> Deferred[None]:
         """Keep one no more; one that was not kept is no error."""
@@ -62,16 +63,3 @@ class KeptTorrents:
 
     def _path(self, info_hash: bytes) -> Path:
         return self._folder / f"{info_hash.hex()}{_SUFFIX}"
-
-
-def _write(path: Path, data: bytes) -> None:
-    aside = path.with_name(f"{path.name}.new")
-    try:
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        with open(os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600), "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        aside.replace(path)
-    except OSError as error:
-        raise StorageError(f"{path}: {error.strerror}") from error

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import re
 from pathlib import Path
 from random import Random
 
 from p2pshare.errors import StorageError
+from p2pshare.storage.small_file import write_whole
 
 _ID = re.compile("peer_[0-9a-f]{11}")
 _LONGEST = 100  # bytes of the file
@@ -32,18 +32,5 @@ def node_id(path: Path, random: Random) -> str:
     if _ID.fullmatch(kept):
         return kept
     made = f"peer_{random.getrandbits(44):011x}"
-    _write(path, f"{made}\n".encode())
+    write_whole(path, f"{made}\n".encode())
     return made
-
-
-def _write(path: Path, data: bytes) -> None:
-    aside = path.with_name(f"{path.name}.new")
-    try:
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        with open(os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600), "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        aside.replace(path)
-    except OSError as error:
-        raise StorageError(f"{path}: {error.strerror}") from error

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+from contextlib import suppress
 from threading import Lock
 from typing import Any
 
@@ -15,6 +16,7 @@ from zope.interface import implementer
 # Bytes that wait in the system. By itself it would take megabytes, and have room again when a third of them has gone:
 # to a slow client nothing would move for a minute.
 UNSENT = 256 * 1024
+_LIMIT: int | None = getattr(socket, "TCP_NOTSENT_LOWAT", None)  # not every system has it
 
 
 @implementer(IWriteDescriptor)
@@ -43,8 +45,9 @@ class Outlet:
         except OSError:
             return None
         own.setblocking(False)
-        if own.family in (socket.AF_INET, socket.AF_INET6):
-            own.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, UNSENT)
+        if _LIMIT is not None and own.family in (socket.AF_INET, socket.AF_INET6):
+            with suppress(OSError):  # of a connection that is gone, say: sending tells
+                own.setsockopt(socket.IPPROTO_TCP, _LIMIT, UNSENT)
         return cls(own, transport.reactor)
 
     def send(self, data: memoryview) -> int:
